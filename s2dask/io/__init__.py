@@ -1,0 +1,1 @@
+"""Stores: variable registry, Zarr templates, validation, openers, block writes."""

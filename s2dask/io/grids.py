@@ -1,0 +1,53 @@
+"""Regular map grids of the products: a UTM rectangle shared by the three resolutions."""
+
+from dataclasses import dataclass
+
+from s2dask.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class TileGrid:
+    """A north-up rectangle aligned to 60 m.
+
+    Attributes
+    ----------
+    tile_id : str
+        MGRS tile that it is, or lies in: ``28SCB``.
+    crs : str
+        ``EPSG:32628``.
+    x0, y0 : int
+        Upper left corner (outer edge of the first pixel) [m].
+    width, height : int
+        Extent [m], multiples of 60.
+    """
+
+    tile_id: str
+    crs: str
+    x0: int
+    y0: int
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        if self.width <= 0 or self.height <= 0 or self.width % 60 or self.height % 60:
+            raise ConfigurationError(
+                f"extent {self.width} m x {self.height} m", self.tile_id, "use positive multiples of 60 m"
+            )
+
+    @property
+    def epsg(self) -> int:
+        """EPSG code."""
+        return int(self.crs.split(":")[1])
+
+    def shape(self, resolution: int) -> tuple[int, int]:
+        """Return (rows, columns) at a resolution [m]."""
+        return self.height // resolution, self.width // resolution
+
+    def transform(self, resolution: int) -> tuple[float, float, float, float, float, float]:
+        """Return the affine coefficients (a, b, c, d, e, f) of pixel corner -> map."""
+        return (float(resolution), 0.0, float(self.x0), 0.0, -float(resolution), float(self.y0))
+
+    @property
+    def bounds(self) -> tuple[int, int, int, int]:
+        """(left, bottom, right, top) [m]."""
+        return self.x0, self.y0 - self.height, self.x0 + self.width, self.y0

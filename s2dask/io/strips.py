@@ -1,0 +1,54 @@
+"""Line windows of a datastrip store, read straight from Zarr."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import zarr
+
+from s2dask.io.schema_strip import image_path, mask_path
+from s2dask.io.storage import open_array
+
+
+class ImageSource(Protocol):
+    """Anything that serves L1B lines: a store, or the chain computing them on demand."""
+
+    def lines(self, band: str) -> int:
+        """Return the number of lines of the images of a band."""
+
+    def read(self, detector: int, band: str, line0: int, line1: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return (counts, quality) of lines [line0, line1), both (line, column) uint16."""
+
+
+@dataclass
+class StripSource:
+    """The images of a datastrip store.
+
+    Attributes
+    ----------
+    url : str
+        L1A or L1B store.
+    """
+
+    url: str
+    _arrays: dict[str, zarr.Array[Any]] = field(default_factory=dict, repr=False, compare=False)
+
+    def _array(self, path: str) -> zarr.Array[Any]:
+        if path not in self._arrays:
+            self._arrays[path] = open_array(self.url, path)
+        return self._arrays[path]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"url": self.url, "_arrays": {}}
+
+    def lines(self, band: str) -> int:
+        """Return the number of lines of the images of a band."""
+        group = zarr.open_group(self.url, mode="r", path="measurements")
+        detector = next(iter(sorted(group.group_keys())))
+        return int(self._array(image_path(int(detector[1:]), band)).shape[0])
+
+    def read(self, detector: int, band: str, line0: int, line1: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return (counts, quality) of lines [line0, line1), both (line, column) uint16."""
+        counts = np.asarray(self._array(image_path(detector, band))[line0:line1])
+        quality = np.asarray(self._array(mask_path(detector, band))[line0:line1])
+        return counts, quality
