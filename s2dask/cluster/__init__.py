@@ -1,0 +1,1 @@
+"""Dask clusters: local, and workers' environment."""

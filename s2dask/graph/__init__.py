@@ -1,0 +1,1 @@
+"""Steps, units of work and their Dask graphs; knows no level."""

@@ -1,0 +1,1 @@
+"""Quality control: records of statistics and the checks on them."""
