@@ -1,0 +1,1 @@
+"""The chain assembled: the one place where levels meet."""
