@@ -1,0 +1,152 @@
+"""L1B radiometry on one core: the single pass against the same steps in plain NumPy and against copying memory.
+
+    taskset -c 0 python benchmarks/radiometry.py [history.jsonl]
+
+Each measurement alternates ours, NumPy and memcpy; medians of CPU time are printed, and appended to the history.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2dask.instrument import BANDS, band
+from s2dask.l1b.parameters import BandParameters, RadiometricParameters, band_parameters
+from s2dask.l1b.relative_response import BILINEAR, CUBIC
+from s2dask.l1b.stage import process_granule
+
+DETECTOR, REPEATS = 6, 9
+TRIO = ("B10", "B11", "B12")
+LEAKS = {("B10", "B11"): -3.98e-3, ("B10", "B12"): -1.78e-3, ("B11", "B10"): -2.82e-5, ("B11", "B12"): -2e-3,
+         ("B12", "B10"): -7.94e-4, ("B12", "B11"): -1.78e-4}  # fmt: skip
+Images = dict[str, NDArray[np.uint16]]
+
+
+def _band(name: str, random: np.random.Generator) -> BandParameters:
+    b = band(name)
+    n = b.raw_columns
+    if b.focal_plane == "VNIR":
+        response = [random.normal(0, 1e-10, n), random.normal(0, 1e-6, n), random.normal(1, 0.01, n)]
+    else:
+        response = [random.normal(1, 0.01, n), random.normal(1, 0.01, n), np.full(n, 600.0)]
+    return band_parameters(
+        name,
+        dark=random.normal(450, 3, (b.chronogram_lines, n)),
+        blind=b.blind_columns,
+        model=CUBIC if b.focal_plane == "VNIR" else BILINEAR,
+        response=response,
+        defective=tuple(random.choice(np.arange(100, n - 100), 12, replace=False)),
+        gain=4.0,
+        solar_irradiance=1000.0,
+    )
+
+
+def _offset_free(lines: NDArray[np.uint16], p: BandParameters) -> NDArray[np.float32]:
+    b = band(p.name)
+    dark = p.dark[np.arange(lines.shape[0]) % p.dark.shape[0]]
+    y = lines.astype(np.float32) - dark
+    y -= y[:, p.blind].mean(axis=1, keepdims=True)
+    useful: NDArray[np.float32] = y[:, b.blind : b.raw_columns - b.blind]
+    return useful
+
+
+def _leak(victim: str, y: NDArray[np.float32], source: str) -> NDArray[np.float32]:
+    to, of = band(victim).line_factor, band(source).line_factor
+    met: NDArray[np.float32] = np.repeat(y, max(of // to, 1), axis=0)
+    return met if to <= of else met.reshape(-1, to // of, y.shape[1]).mean(axis=1, dtype=np.float32)
+
+
+def numpy_chain(raw: Images, parameters: RadiometricParameters) -> dict[str, tuple[NDArray[np.uint16], ...]]:
+    """The same correction, one NumPy expression per step, for lines that are all good."""
+    y = {name: _offset_free(lines, parameters.bands[name]) for name, lines in raw.items()}
+    out: dict[str, tuple[NDArray[np.uint16], ...]] = {}
+    for name, lines in raw.items():
+        p, b = parameters.bands[name], band(name)
+        z = y[name]
+        for (victim, source), coefficient in LEAKS.items():
+            if victim == name and source in y:
+                z = z - np.float32(coefficient) * _leak(name, y[source], source)
+        c = p.response
+        if p.model == CUBIC:
+            z = z * (c[2] + z * (c[1] + z * c[0]))
+        else:
+            z = np.where(z <= c[2], c[0] * z, c[1] * z + (c[0] - c[1]) * c[2])
+        d = p.defects
+        z[:, d.column] = z[:, d.left] + d.weight * (z[:, d.right] - z[:, d.left])
+        quality = np.where(lines[:, b.blind : b.raw_columns - b.blind] >= 4095, np.uint16(128), np.uint16(0))
+        quality[:, d.column] = quality[:, d.left] | quality[:, d.right] | 16
+        if b.binning == 3:
+            z = z[:, :1275].reshape(-1, 425, 3).mean(axis=2)
+            quality = np.bitwise_or.reduce(quality[:, :1275].reshape(-1, 425, 3), axis=2)
+        counts = np.clip(np.floor(z + np.float32(100.5)), 1, 65534).astype(np.uint16)
+        out[name] = (counts, quality | np.uint16(DETECTOR << 8))
+    return out
+
+
+def _cpu(function: Callable[[], object]) -> float:
+    start = time.process_time()
+    function()
+    return time.process_time() - start
+
+
+def measure(title: str, names: tuple[str, ...], parameters: RadiometricParameters) -> dict[str, float | str]:
+    """Alternate ours, NumPy and memcpy on one granule of some bands and return the medians [Mpx/s]."""
+    random = np.random.default_rng(1)
+    raw = {
+        n: random.integers(440, 3000, (band(n).lines_per_scene, band(n).raw_columns)).astype(np.uint16) for n in names
+    }
+    bad = {n: np.zeros(lines.shape[0], bool) for n, lines in raw.items()}
+    first = dict.fromkeys(names, 0)
+    blank = {n: np.ones((lines.shape[0], band(n).columns), np.uint16) for n, lines in raw.items()}
+    pairs = [(a, a.copy()) for n in names for a in (raw[n], blank[n], blank[n].copy())]
+
+    def ours() -> object:
+        return process_granule(DETECTOR, first, raw, bad, parameters)
+
+    def copies() -> None:
+        # As many bytes as the raw counts, the counts and the quality, between places that are there already.
+        for source, target in pairs:
+            np.copyto(target, source)
+
+    expected, found = numpy_chain(raw, parameters), process_granule(DETECTOR, first, raw, bad, parameters)
+    for n in names:
+        difference = np.abs(found[n].counts.astype(int) - expected[n][0].astype(int)).max()
+        if difference > 1:
+            raise SystemExit(f"{n}: the two chains differ by {difference} DN")
+    times: dict[str, list[float]] = {"ours": [], "numpy": [], "memcpy": []}
+    for _ in range(REPEATS):
+        times["ours"].append(_cpu(ours))
+        times["numpy"].append(_cpu(lambda: numpy_chain(raw, parameters)))
+        times["memcpy"].append(_cpu(copies))
+    pixels = sum(lines.size for lines in raw.values()) / 1e6
+    speed = {key: pixels / median(values) for key, values in times.items()}
+    print(
+        f"{title:24s} ours {speed['ours']:7.0f}  numpy {speed['numpy']:6.0f}  memcpy {speed['memcpy']:7.0f} Mpx/s"
+        f"   ours/numpy {speed['ours'] / speed['numpy']:5.1f}   ours/memcpy {speed['ours'] / speed['memcpy']:5.2f}"
+    )
+    return {"case": title, **speed}
+
+
+def main() -> None:
+    """Measure the four kinds of bands."""
+    random = np.random.default_rng(0)
+    crosstalk = np.zeros((len(BANDS), len(BANDS)))
+    for (victim, source), value in LEAKS.items():
+        crosstalk[band(victim).index, band(source).index] = value
+    parameters = RadiometricParameters("S2A", DETECTOR, {n: _band(n, random) for n in BANDS}, crosstalk=crosstalk)
+    cases = {"10 m VNIR (B04)": ("B04",), "20 m VNIR (B05)": ("B05",), "60 m VNIR (B01)": ("B01",), "SWIR trio": TRIO}
+    results = [measure(title, names, parameters) for title, names in cases.items()]
+    if len(sys.argv) > 1:
+        entry = {"benchmark": "radiometry", "date": datetime.now(UTC).isoformat(), "results": results}
+        with Path(sys.argv[1]).open("a", encoding="utf-8") as history:
+            history.write(json.dumps(entry) + "\n")
+
+
+if __name__ == "__main__":
+    main()

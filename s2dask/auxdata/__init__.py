@@ -1,0 +1,1 @@
+"""What comes from outside: processing parameters, terrain, Earth orientation, meteorology."""
