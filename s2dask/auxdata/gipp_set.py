@@ -122,7 +122,9 @@ class GippSet:
     id: str
 
     @classmethod
-    def open(cls, folder: Path | str, unit: str, start: datetime, stop: datetime) -> Self:
+    def open(
+        cls, folder: Path | str, unit: str, start: datetime, stop: datetime, listed: Iterable[str] = ()
+    ) -> Self:
         """Select the GIPPs of a folder, subfolders included, that hold for a unit during a sensing interval.
 
         Parameters
@@ -131,10 +133,16 @@ class GippSet:
         unit : str
         start, stop : datetime
             Sensing interval; naive is taken as UTC.
+        listed : iterable of str
+            Names, without suffix, that the product's own GIPP_List gives: they go before the rule. A reprocessed
+            strip may list a file whose validity begins after its sensing.
         """
         known_unit(unit)
         found = list(_gipps(Path(folder)))
-        chosen = tuple(sorted(latest_val_cover(found, unit, start, stop).values()))
+        selection = latest_val_cover(found, unit, start, stop)
+        names = set(listed)
+        selection |= {(f.type, f.band): f for f in found if f.path.stem in names and f.unit in (unit, ANY_UNIT)}
+        chosen = tuple(sorted(selection.values()))
         if not chosen:
             raise InputMissing(
                 f"no GIPP of {unit} covers {start:%Y-%m-%dT%H:%M:%S} to {stop:%Y-%m-%dT%H:%M:%S}",

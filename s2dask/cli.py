@@ -1,0 +1,140 @@
+"""The command line: arguments only, the work is done elsewhere."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from s2dask.errors import ConfigurationError, S2Error
+
+app = typer.Typer(
+    name="s2dask",
+    help="Sentinel-2 from telemetry frames to surface reflectance, on Dask.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+
+Workers = Annotated[int | None, typer.Option("--workers", "-w", help="Worker processes; default: one per core.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for products and working stores.")]
+
+
+def _numbers(text: str, what: str, count: int | None = None) -> list[int]:
+    try:
+        values = [int(part) for part in text.replace(" ", "").split(",") if part]
+    except ValueError:
+        values = []
+    if not values or (count is not None and len(values) != count):
+        raise ConfigurationError(f"{text!r} is not a list of whole numbers", what, "separate them by commas")
+    return values
+
+
+@app.command()
+def demo(
+    out: Out = Path("demo"),
+    workers: Workers = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated landscape and noise.")] = 1,
+    keep: Annotated[bool, typer.Option(help="Keep the working stores (L0, L1B) beside the products.")] = False,
+) -> None:
+    """Simulate a CADU session, process it to L2A, check it, deliver it and compare it with the truth."""
+    from s2dask.demo import run_demo
+
+    run_demo(out, workers=workers, seed=seed, keep=keep)
+
+
+@app.command()
+def simulate(
+    session: Annotated[Path, typer.Argument(help="Folder to write the session to.")],
+    detectors: Annotated[str, typer.Option(help="Detectors, 1 to 12.")] = "6,7",
+    bands: Annotated[str, typer.Option(help="Bands, or 'all'.")] = "all",
+    scenes: Annotated[int | None, typer.Option(help="Scenes of 3.6 s; default: enough to see the window in every band.")] = None,
+    unit: Annotated[str, typer.Option(help="S2A, S2B, S2C or S2D.")] = "S2A",
+    seed: Annotated[int, typer.Option(help="Seed.")] = 1,
+    aot: Annotated[float, typer.Option(help="Aerosol optical thickness at 550 nm.")] = 0.15,
+    water_vapour: Annotated[float, typer.Option(help="Water vapour column [cm].")] = 2.0,
+    geometry: Annotated[
+        Path | None, typer.Option(help="Folder of a real L1B datastrip: its orbit, attitude, viewing directions and DEM are used.")
+    ] = None,
+    lose_frames: Annotated[int, typer.Option(help="Frames to lose at random.")] = 0,
+    bit_errors: Annotated[float, typer.Option(help="Symbol error rate on the link.")] = 0.0,
+    dead_pixels: Annotated[int, typer.Option(help="Defective pixels per detector and band.")] = 0,
+) -> None:
+    """Simulate a CADIP-like session (DSDB and DSIB files, GIPPs, DEM, meteo) with its truth."""
+    from s2dask.instrument import BANDS
+    from s2dask.simulate.session import SimulationOptions
+    from s2dask.simulate.session import simulate as run_simulation
+
+    names = tuple(BANDS) if bands == "all" else tuple(bands.replace(" ", "").split(","))
+    options = SimulationOptions(
+        detectors=tuple(_numbers(detectors, "--detectors")),
+        bands=names,
+        scenes=scenes,
+        unit=unit,
+        seed=seed,
+        aot=aot,
+        water_vapour=water_vapour,
+        geometry=None if geometry is None else str(geometry),
+        lose_frames=lose_frames,
+        bit_errors=bit_errors,
+        dead_pixels=dead_pixels,
+    )
+    typer.echo(run_simulation(str(session), options))
+
+
+@app.command()
+def run(
+    source: Annotated[str, typer.Argument(help="CADU session folder, or an L1C SAFE (folder or zip).")],
+    to: Annotated[str, typer.Option(help="Last level: L0, L1B, L1C or L2A.")] = "L2A",
+    out: Out = Path("products"),
+    tile: Annotated[str | None, typer.Option(help="Only this tile, e.g. 28SCB.")] = None,
+    window: Annotated[str | None, typer.Option(help="x0,y0,width,height [m] inside the tile, multiples of 60.")] = None,
+    aux: Annotated[str | None, typer.Option(help="Folder of GIPPs, DEM, geoid, IERS and meteo; default: SESSION/aux.")] = None,
+    workers: Workers = None,
+) -> None:
+    """Process a session or a real L1C product."""
+    from s2dask.cluster.local import local_client
+    from s2dask.production.chain import run as run_chain
+    from s2dask.production.progress import terminal
+
+    corner = None if window is None else tuple(_numbers(window, "--window", 4))
+    with local_client(workers) as client:
+        typer.echo(f"dashboard {client.dashboard_link}")
+        with terminal() as listener:
+            summary = run_chain(
+                source, to=to, out=str(out), tile=tile, window=corner, aux=aux, client=client, listener=listener
+            )
+    for path in summary.products:
+        typer.echo(path)
+
+
+@app.command()
+def info(
+    product: Annotated[str, typer.Argument(help="Zarr product, SAFE, or session folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """Say what a product or a session is and holds."""
+    from s2dask.production.description import describe
+
+    facts = describe(product)
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2, default=str))
+        return
+    for key, value in facts.items():
+        typer.echo(f"{key:<22} {value}")
+
+
+def main() -> None:
+    """Run the command line; an error that s2dask raises on purpose is one line and an exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except S2Error as error:
+        sys.stderr.write(f"s2dask: {error}\n")
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Everything beside the images that the tile levels need: GIPPs, viewing model, terrain, meteo."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from s2dask.auxdata.datastrip import Trajectory
+from s2dask.auxdata.gipp_set import GippSet
+from s2dask.auxdata.iers import EarthOrientation
+from s2dask.auxdata.terrain import Terrain
+from s2dask.auxdata.time import gps_to_utc
+from s2dask.errors import InputMissing
+from s2dask.geometry.viewing import ViewingModel, read_geometry
+from s2dask.io.opener import open_tree
+from s2dask.production.strip import strip_facts
+
+
+@dataclass(frozen=True)
+class AuxFolder:
+    """The auxiliary files of a session, by kind.
+
+    Attributes
+    ----------
+    root : str
+        Folder with ``gipp``, ``dem``, ``geoid``, ``iers`` and ``meteo``.
+    """
+
+    root: str
+
+    def _folder(self, kind: str) -> Path:
+        folder = Path(self.root) / kind
+        if not folder.is_dir():
+            raise InputMissing(f"no folder {kind}", self.root, "give --aux a folder with gipp, dem, geoid and iers")
+        return folder
+
+    def _first(self, kind: str, pattern: str) -> Path:
+        found = sorted(self._folder(kind).glob(pattern))
+        if not found:
+            raise InputMissing(f"no {kind} file", f"{self.root}/{kind}", f"add a file {pattern}")
+        return found[0]
+
+    @property
+    def gipp(self) -> Path:
+        """Folder of the GIPPs."""
+        return self._folder("gipp")
+
+    @property
+    def bulletin(self) -> Path:
+        """Bulletin A."""
+        return self._first("iers", "*.txt")
+
+    @property
+    def meteo(self) -> Path | None:
+        """AUX_ECMWFT GRIB, None when there is none (defaults are then used and flagged)."""
+        folder = Path(self.root) / "meteo"
+        found = sorted(folder.glob("AUX_ECMWF*")) if folder.is_dir() else []
+        return found[0] if found else None
+
+    def terrain(self) -> Terrain:
+        """Open the terrain; places without a raster are sea only where the folder says so (a file named SEA)."""
+        dem = self._folder("dem")
+        missing = "sea" if (dem / "SEA").exists() else "error"
+        geoid = next((p for p in sorted(self._folder("geoid").iterdir()) if p.suffix in (".tif", ".gtx")), None)
+        return Terrain.open(dem, geoid=geoid, missing=missing)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Opened auxiliary data of one datastrip.
+
+    Attributes
+    ----------
+    gipps : GippSet
+    model : ViewingModel
+    terrain : Terrain
+    meteo : str or None
+        Path of the AUX_ECMWFT file.
+    """
+
+    gipps: GippSet
+    model: ViewingModel
+    terrain: Terrain
+    meteo: str | None
+
+
+def sensing_gps(l0: str) -> tuple[int, int]:
+    """Return start and stop of the sensing of a strip, GPS [ns]."""
+    attrs = strip_facts(l0).attrs
+    return int(attrs["sensing_start_gps"]), int(attrs["sensing_stop_gps"])
+
+
+@lru_cache(maxsize=4)
+def open_setting(l0: str, aux: str | None = None) -> Setting:
+    """Open the auxiliary data of an L0 datastrip, once per worker.
+
+    Parameters
+    ----------
+    l0 : str
+        L0 store: orbit, attitude and line dates come from it.
+    aux : str, optional
+        Folder of auxiliary files; default: the one named in the store.
+    """
+    facts = strip_facts(l0)
+    folder = AuxFolder(aux or str(facts.attrs["aux"]))
+    start, stop = sensing_gps(l0)
+    gipps = GippSet.open(folder.gipp, facts.unit, gps_to_utc(start), gps_to_utc(stop))
+    tree = open_tree(l0, decoded=False)
+    trajectory = Trajectory(
+        *(
+            np.asarray(tree[f"conditions/{path}"].values)
+            for path in ("ephemeris/gps_time", "ephemeris/position", "attitude/gps_time", "attitude/quaternion")
+        )
+    )
+    dates = np.asarray(tree["conditions/datation/first_line_date"].values)
+    first = {(d, name): int(dates[i, j]) for i, d in enumerate(facts.detectors) for j, name in enumerate(facts.bands)}
+    directions, spacecraft = read_geometry(gipps, set(facts.bands))
+    model = ViewingModel.build(
+        trajectory, first, float(facts.attrs["line_period"]), directions, spacecraft,
+        EarthOrientation.from_bulletin(folder.bulletin),
+    )  # fmt: skip
+    meteo = folder.meteo
+    return Setting(gipps, model, folder.terrain(), None if meteo is None else str(meteo))
