@@ -19,6 +19,8 @@ class TileGrid:
         Upper left corner (outer edge of the first pixel) [m].
     width, height : int
         Extent [m], multiples of 60.
+    decimation : int
+        Size of a stored pixel in pixels of its resolution: 1, but for thinned-out copies of a product.
     """
 
     tile_id: str
@@ -27,6 +29,7 @@ class TileGrid:
     y0: int
     width: int
     height: int
+    decimation: int = 1
 
     def __post_init__(self) -> None:
         if self.width <= 0 or self.height <= 0 or self.width % 60 or self.height % 60:
@@ -41,11 +44,17 @@ class TileGrid:
 
     def shape(self, resolution: int) -> tuple[int, int]:
         """Return (rows, columns) at a resolution [m]."""
-        return self.height // resolution, self.width // resolution
+        pixel = self.pixel(resolution)
+        return -(-self.height // pixel), -(-self.width // pixel)
+
+    def pixel(self, resolution: int) -> int:
+        """Return the edge of a stored pixel [m]: the resolution, but for a decimated product."""
+        return resolution * self.decimation
 
     def transform(self, resolution: int) -> tuple[float, float, float, float, float, float]:
         """Return the affine coefficients (a, b, c, d, e, f) of pixel corner -> map."""
-        return (float(resolution), 0.0, float(self.x0), 0.0, -float(resolution), float(self.y0))
+        pixel = float(self.pixel(resolution))
+        return (pixel, 0.0, float(self.x0), 0.0, -pixel, float(self.y0))
 
     @property
     def bounds(self) -> tuple[int, int, int, int]:

@@ -48,6 +48,11 @@ def write_whole(url: str, path: str, values: Any) -> None:
     open_array(url, path, mode="r+")[...] = np.asarray(values)
 
 
+def _resolution(path: str) -> int:
+    group = path.split("/")[-2]
+    return int(group.removeprefix("r").removesuffix("m"))
+
+
 def write_coordinates(url: str, schema: Schema, grid: TileGrid) -> None:
     """Fill x, y and the grid mapping of every group of a tile product."""
     from rasterio.crs import CRS
@@ -63,7 +68,6 @@ def write_coordinates(url: str, schema: Schema, grid: TileGrid) -> None:
             step = 5000.0 * np.arange(spec.shape[0])
             write_whole(url, path, grid.x0 + step if name == "x" else grid.y0 - step)
         elif name in ("x", "y"):
-            extent = grid.width if name == "x" else grid.height
-            pixel = extent / spec.shape[0]
+            pixel = grid.pixel(_resolution(path))
             centre = pixel * (np.arange(spec.shape[0]) + 0.5)
             write_whole(url, path, grid.x0 + centre if name == "x" else grid.y0 - centre)

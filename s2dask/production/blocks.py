@@ -70,7 +70,7 @@ class Blocking:
     def blocks(self, grid: TileGrid, resolution: int) -> Iterator[Block]:
         """Yield the blocks of a grid at a resolution, row by row."""
         rows, columns = grid.shape(resolution)
-        step = self.edge // resolution
+        step = self.edge // grid.pixel(resolution)
         for i, y in enumerate(range(0, rows, step)):
             for j, x in enumerate(range(0, columns, step)):
                 yield Block(
@@ -79,7 +79,11 @@ class Blocking:
 
 
 def default_blocking(grid: TileGrid) -> Blocking:
-    """Return the blocking of a whole tile, or one of about 2 x 2 blocks for a small window."""
+    """Return the blocking of a whole tile, one of about 2 x 2 blocks for a small window, one block if decimated."""
+    if grid.decimation > 1:
+        coarse = 60 * grid.decimation
+        whole = -(-max(grid.width, grid.height) // coarse) * coarse
+        return Blocking(whole, whole)
     if max(grid.width, grid.height) > BLOCK:
         return Blocking(BLOCK, BLOCK // 2)
     edge = -(-max(grid.width, grid.height) // 120) * 60
