@@ -1,0 +1,310 @@
+"""The ground truth: a fractal island in the sea, its surface classes, and clouds above it, in geographic space."""
+
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Final, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from s2dask.simulate.options import SimulationOptions
+from s2dask.simulate.spectra import TEXTURE, spectrum
+
+POST: Final = 1.0 / 3600.0
+"""Spacing of the elevation model [deg]."""
+CELL: Final = 10.0
+"""Spacing of the surface lattice [m]."""
+METRES_PER_DEGREE: Final = 111_320.0
+CLOUD_HEIGHT: Final = 2200.0
+"""Above the ellipsoid [m]; above every peak of the island."""
+SHADE: Final = 0.65
+"""Share of the light that an opaque cloud takes from the ground below it."""
+_NOISE_SIZE: Final = 1024
+
+
+class Lattice(NamedTuple):
+    """A regular grid of longitude and latitude, north up.
+
+    Attributes
+    ----------
+    west, north : float
+        First node [deg].
+    dlon, dlat : float
+        Spacing [deg], both positive.
+    rows, columns : int
+    """
+
+    west: float
+    north: float
+    dlon: float
+    dlat: float
+    rows: int
+    columns: int
+
+    def frame(self) -> NDArray[np.float64]:
+        """Return west, north, dlon, dlat as an array for kernels."""
+        return np.array([self.west, self.north, self.dlon, self.dlat])
+
+    def longitudes(self) -> NDArray[np.float64]:
+        """Return the longitudes of the columns."""
+        return self.west + self.dlon * np.arange(self.columns)
+
+    def latitudes(self) -> NDArray[np.float64]:
+        """Return the latitudes of the rows."""
+        return self.north - self.dlat * np.arange(self.rows)
+
+
+def fractal(seed: tuple[int, ...], slope: float, size: int = _NOISE_SIZE) -> NDArray[np.float32]:
+    """Return a periodic fractal field (size, size) of zero mean and unit deviation, spectrum 1/f^slope."""
+    random = np.random.default_rng(seed)
+    f = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
+    f[0, 0] = 1.0
+    amplitude = f ** (-slope / 2 - 0.5)
+    amplitude[0, 0] = 0.0
+    phase = np.exp(2j * np.pi * random.random(f.shape))
+    field = np.fft.irfft2(amplitude * phase, s=(size, size))
+    return ((field - field.mean()) / field.std()).astype(np.float32)
+
+
+@njit(nogil=True, cache=True)
+def tile_value(field, x, y):  # type: ignore[no-untyped-def]
+    """Return a periodic field at a place in units of its cells, bilinear."""
+    n = field.shape[0]
+    fx, fy = np.floor(x), np.floor(y)
+    i, j, u, v = int(fx) % n, int(fy) % n, x - fx, y - fy
+    k, m = (i + 1) % n, (j + 1) % n
+    top = field[j, i] * (1 - u) + field[j, k] * u
+    return top * (1 - v) + (field[m, i] * (1 - u) + field[m, k] * u) * v
+
+
+@njit(nogil=True, cache=True)
+def bilinear(field, frame, lon, lat):  # type: ignore[no-untyped-def]
+    """Return a lattice's value at a place, bilinear; beyond its edge the edge value."""
+    rows, columns = field.shape
+    x = min(max((lon - frame[0]) / frame[2], 0.0), columns - 1.001)
+    y = min(max((frame[1] - lat) / frame[3], 0.0), rows - 1.001)
+    i, j = int(x), int(y)
+    u, v = x - i, y - j
+    top = field[j, i] * (1 - u) + field[j, i + 1] * u
+    return top * (1 - v) + (field[j + 1, i] * (1 - u) + field[j + 1, i + 1] * u) * v
+
+
+@njit(nogil=True, cache=True)
+def _island(lon, lat, centre, radius, peak, rough, ridge, out):  # type: ignore[no-untyped-def]
+    """Heights of the island above the sea, 0 in the sea."""
+    scale = np.cos(np.radians(centre[1]))
+    for r in range(lat.size):
+        y = (lat[r] - centre[1]) * 111320.0
+        for c in range(lon.size):
+            x = (lon[c] - centre[0]) * 111320.0 * scale
+            a = tile_value(rough, x / 60.0 + 300.0, y / 60.0 + 300.0)
+            b = tile_value(ridge, x / 45.0 + 77.0, y / 45.0 + 500.0)
+            distance = np.sqrt((x / 1.25) ** 2 + y**2) / radius
+            shape = 1.0 - distance**1.5 + 0.22 * a
+            h = peak * shape * (0.62 + 0.30 * (1.0 - min(abs(b), 1.6)))
+            out[r, c] = max(h, 0.0) if shape > 0 else 0.0
+
+
+@njit(nogil=True, cache=True)
+def _classify(lon, lat, heights, frame, fine, broad, classes, texture):  # type: ignore[no-untyped-def]
+    """Surface class and texture [0, 255] of every node of the surface lattice."""
+    scale = np.cos(np.radians(frame[1]))
+    for r in range(lat.size):
+        y = lat[r] * 111320.0
+        for c in range(lon.size):
+            x = lon[c] * 111320.0 * scale
+            grain = tile_value(fine, x / 14.0, y / 14.0)
+            patch = tile_value(broad, x / 25.0, y / 25.0)
+            texture[r, c] = int(min(max(127.5 + 42.0 * grain, 0.0), 255.0))
+            h = bilinear(heights, frame, lon[c], lat[r])
+            if h <= 0.0:
+                classes[r, c] = 0
+                continue
+            east = bilinear(heights, frame, lon[c] + 2.8e-4, lat[r])
+            north = bilinear(heights, frame, lon[c], lat[r] + 2.8e-4)
+            slope = np.sqrt(((east - h) / (31.0 * scale)) ** 2 + ((north - h) / 31.0) ** 2)
+            if h > 1020.0 + 90.0 * patch:
+                classes[r, c] = 6
+            elif slope > 1.0 or h > 900.0 + 80.0 * patch:
+                classes[r, c] = 4
+            elif h < 220.0 and patch > 0.8:
+                classes[r, c] = 5
+            elif patch > 0.25 or slope > 0.6:
+                classes[r, c] = 1
+            elif patch > -0.55:
+                classes[r, c] = 2
+            else:
+                classes[r, c] = 3
+
+
+@njit(nogil=True, cache=True)
+def _render(classes, texture, spectrum_of, amplitude, out):  # type: ignore[no-untyped-def]
+    """Reflectance of the lattice in one band."""
+    for r in range(classes.shape[0]):
+        for c in range(classes.shape[1]):
+            k = classes[r, c]
+            out[r, c] = spectrum_of[k] * (1.0 + amplitude[k] * (texture[r, c] / 127.5 - 1.0))
+
+
+@njit(nogil=True, cache=True)
+def _blur_rows(field, weights, out):  # type: ignore[no-untyped-def]
+    half = weights.size // 2
+    rows, columns = field.shape
+    for r in range(rows):
+        for c in range(columns):
+            out[r, c] = field[r, c] * weights[half]
+        for k in range(1, half + 1):
+            w = weights[half + k]
+            for c in range(columns):
+                out[r, c] += w * (field[r, max(c - k, 0)] + field[r, min(c + k, columns - 1)])
+
+
+@njit(nogil=True, cache=True)
+def _blur_columns(field, weights, out):  # type: ignore[no-untyped-def]
+    half = weights.size // 2
+    rows, columns = field.shape
+    for r in range(rows):
+        for c in range(columns):
+            out[r, c] = field[r, c] * weights[half]
+        for k in range(1, half + 1):
+            w = weights[half + k]
+            above, below = max(r - k, 0), min(r + k, rows - 1)
+            for c in range(columns):
+                out[r, c] += w * (field[above, c] + field[below, c])
+
+
+def blur(field: NDArray[np.float32], sigma: tuple[float, float]) -> NDArray[np.float32]:
+    """Return a field convolved with a Gaussian of (row, column) deviations in cells, edges carried on."""
+    out = np.empty_like(field)
+    for kernel, deviation in ((_blur_rows, sigma[1]), (_blur_columns, sigma[0])):
+        half = int(np.ceil(3.5 * deviation))
+        weights = np.exp(-0.5 * (np.arange(-half, half + 1) / max(deviation, 1e-3)) ** 2)
+        kernel(field, (weights / weights.sum()).astype(np.float32), out)
+        field, out = out, field if kernel is not _blur_rows else np.empty_like(field)
+    return field
+
+
+@dataclass(frozen=True, eq=False)
+class Landscape:
+    """Everything below and in the sky, fixed by the seed.
+
+    Attributes
+    ----------
+    relief : Lattice
+        Of the elevation model.
+    heights : (row, column) float32 [m]
+        Above the geoid; 0 at sea.
+    surface : Lattice
+        Of classes, texture and clouds.
+    classes, texture, cloud : (row, column) uint8
+        Class code; texture and cloud opacity 0 to 255.
+    """
+
+    relief: Lattice
+    heights: NDArray[np.float32]
+    surface: Lattice
+    classes: NDArray[np.uint8]
+    texture: NDArray[np.uint8]
+    cloud: NDArray[np.uint8]
+    _opacities: dict[float, tuple[NDArray[np.float32], NDArray[np.float64]]] = field(default_factory=dict, repr=False)
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def reflectance(self, band: str, psf: float) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Return the surface reflectance of a band as the instrument blurs it, and the frame of its lattice.
+
+        Parameters
+        ----------
+        band : str
+        psf : float
+            Deviation of the point spread on the ground [m]; coarse ones are rendered on a coarser lattice.
+        """
+        image = np.empty(self.classes.shape, np.float32)
+        _render(self.classes, self.texture, spectrum(band), np.array(TEXTURE, np.float32), image)
+        return _blurred(image, self.surface, psf)
+
+    def opacity(self, psf: float) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Return the blurred cloud opacity [0, 1] and the frame of its lattice; kept, for many bands share it."""
+        with self._lock:
+            if psf not in self._opacities:
+                opaque = self.cloud.astype(np.float32) / np.float32(255)
+                self._opacities[psf] = _blurred(opaque, self.surface, psf)
+            return self._opacities[psf]
+
+
+def _blurred(
+    field: NDArray[np.float32], lattice: Lattice, psf: float
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    step = max(1, int(psf / (0.9 * CELL)))
+    frame = lattice.frame()
+    if step > 1:
+        rows, columns = field.shape[0] // step, field.shape[1] // step
+        field = field[: rows * step, : columns * step].reshape(rows, step, columns, step).mean((1, 3), np.float32)
+        frame[0] += frame[2] * (step - 1) / 2
+        frame[1] -= frame[3] * (step - 1) / 2
+        frame[2:] *= step
+    # the average over a cell has already blurred by step^2/12
+    left = np.sqrt(max((psf / CELL) ** 2 - (step**2 - 1) / 12, 0.04)) / step
+    return blur(np.ascontiguousarray(field), (left, left)), frame
+
+
+def _clouds(lattice: Lattice, seed: int, cover: float) -> NDArray[np.uint8]:
+    field = fractal((seed, 5), 2.0)
+    limit = np.quantile(field, 1.0 - cover) if cover else np.inf
+    lon, lat = lattice.longitudes(), lattice.latitudes()
+    scale = np.cos(np.radians(lattice.north))
+    out = np.empty((lat.size, lon.size), np.uint8)
+    _cloud_mask(lon * METRES_PER_DEGREE * scale / 50.0, lat * METRES_PER_DEGREE / 50.0, field, limit, out)
+    return out
+
+
+@njit(nogil=True, cache=True)
+def _cloud_mask(x, y, field, limit, out):  # type: ignore[no-untyped-def]
+    for r in range(y.size):
+        for c in range(x.size):
+            above = tile_value(field, x[c], y[r]) - limit
+            out[r, c] = int(min(max(above / 0.12, 0.0), 1.0) * 255.0)
+
+
+def build_landscape(
+    box: tuple[float, float, float, float], centre: tuple[float, float], options: SimulationOptions
+) -> Landscape:
+    """Make the island, its surface and its clouds.
+
+    Parameters
+    ----------
+    box : (west, south, east, north)
+        What the instrument sees, with a margin [deg].
+    centre : (lon, lat)
+        Middle of the window [deg].
+    options : SimulationOptions
+    """
+    radius = 0.52 * options.window
+    reach = (1.7 * radius + 2000.0) / METRES_PER_DEGREE
+    scale = float(np.cos(np.radians(centre[1])))
+    west, north = np.floor((centre[0] - reach / scale) * 60) / 60, np.ceil((centre[1] + reach) * 60) / 60
+    columns, rows = int(np.ceil(2 * reach / scale / POST)) + 121, int(np.ceil(2 * reach / POST)) + 121
+    relief = Lattice(float(west), float(north), POST, POST, rows, columns)
+    heights = np.empty((rows, columns), np.float32)
+    _island(
+        relief.longitudes(), relief.latitudes(), np.array(centre), radius, 1250.0,
+        fractal((options.seed, 1), 2.2), fractal((options.seed, 2), 2.0), heights,
+    )  # fmt: skip
+    return landscape_on(relief, heights, box, options)
+
+
+def landscape_on(
+    relief: Lattice, heights: NDArray[np.float32], box: tuple[float, float, float, float], options: SimulationOptions
+) -> Landscape:
+    """Cover an elevation model with surface classes and clouds."""
+    west, south, east, north = box
+    dlat = CELL / METRES_PER_DEGREE
+    dlon = dlat / float(np.cos(np.radians((south + north) / 2)))
+    rows, columns = int((north - south) / dlat) + 2, int((east - west) / dlon) + 2
+    surface = Lattice(west, north, dlon, dlat, rows, columns)
+    classes, texture = np.empty((rows, columns), np.uint8), np.empty((rows, columns), np.uint8)
+    _classify(
+        surface.longitudes(), surface.latitudes(), heights, relief.frame(),
+        fractal((options.seed, 3), 1.2), fractal((options.seed, 4), 2.2), classes, texture,
+    )  # fmt: skip
+    return Landscape(relief, heights, surface, classes, texture, _clouds(surface, options.seed, options.cloud_cover))

@@ -1,0 +1,80 @@
+"""What a simulated session is to be."""
+
+from dataclasses import dataclass
+
+from s2dask.errors import ConfigurationError
+from s2dask.instrument import BANDS, DETECTORS, UNITS
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationOptions:
+    """Options of a simulated session.
+
+    Attributes
+    ----------
+    detectors : tuple of int
+    bands : tuple of str
+    scenes : int or None
+        Scenes of 3.6 s; None: as many as every band needs to see the whole window.
+    unit : str
+    seed : int
+        Landscape, coefficients, noise and defects all follow from it.
+    window : int
+        Edge of the square that every band sees [m], a multiple of 60.
+    aot : float
+        Aerosol optical thickness at 550 nm.
+    water_vapour : float
+        Column at sea level [cm].
+    ozone : float
+        [DU].
+    pressure : float
+        At mean sea level [hPa].
+    cloud_cover : float
+        Share of the sky with clouds [1].
+    geometry : str or None
+        Folder of a real L1B datastrip whose orbit, attitude, viewing directions and DEM are used.
+    lose_frames : int
+        Frames dropped at random.
+    bit_errors : float
+        Probability that a byte of a frame is received wrong.
+    dead_pixels : int
+        Defective pixels of each detector and band.
+    """
+
+    detectors: tuple[int, ...] = (6, 7)
+    bands: tuple[str, ...] = tuple(BANDS)
+    scenes: int | None = None
+    unit: str = "S2A"
+    seed: int = 1
+    window: int = 20_040
+    aot: float = 0.15
+    water_vapour: float = 2.0
+    ozone: float = 300.0
+    pressure: float = 1016.0
+    cloud_cover: float = 0.06
+    geometry: str | None = None
+    lose_frames: int = 0
+    bit_errors: float = 0.0
+    dead_pixels: int = 0
+
+    def __post_init__(self) -> None:
+        for kind, values, known in (
+            ("detector", self.detectors, DETECTORS),
+            ("band", self.bands, tuple(BANDS)),
+            ("unit", (self.unit,), tuple(UNITS)),
+        ):
+            wrong = [v for v in values if v not in known]
+            if wrong or not values or len(set(values)) != len(values):
+                raise ConfigurationError(f"{kind} {wrong or values}", "simulate", f"choose among {known}, each once")
+        limits = {
+            "aot": (0.0, 1.0), "water_vapour": (0.1, 7.0), "ozone": (50.0, 600.0), "pressure": (900.0, 1060.0),
+            "cloud_cover": (0.0, 0.6), "lose_frames": (0, 100_000), "bit_errors": (0.0, 0.01), "dead_pixels": (0, 50),
+            "window": (600, 60_000), "seed": (0, 2**31 - 1),
+        }  # fmt: skip
+        for name, (low, high) in limits.items():
+            if not low <= getattr(self, name) <= high:
+                raise ConfigurationError(f"{name} = {getattr(self, name)}", "simulate", f"from {low} to {high}")
+        if self.window % 60:
+            raise ConfigurationError(f"window of {self.window} m", "simulate", "use a multiple of 60 m")
+        if self.scenes is not None and not 1 <= self.scenes <= 60:
+            raise ConfigurationError(f"{self.scenes} scenes", "simulate", "from 1 to 60")

@@ -1,0 +1,141 @@
+"""What the processors should find, kept as a Zarr store that they never read."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import zarr
+from numba import njit
+from numpy.typing import NDArray
+from pyproj import Transformer
+from scipy.interpolate import LinearNDInterpolator
+
+from s2dask.instrument import BANDS
+from s2dask.io.storage import zarr_store
+from s2dask.simulate.imaging import Camera, Nodes, geoid_height, shadow_shift
+from s2dask.simulate.landscape import CLOUD_HEIGHT, METRES_PER_DEGREE, SHADE, bilinear
+from s2dask.simulate.sky import at_sensor, forward, sun_position
+from s2dask.simulate.spectra import cloud_reflectance
+
+Array = NDArray[np.float64]
+SAMPLE: Final = 60
+"""Spacing of the pixels that are kept of every image of the window [m]."""
+LINE_STEP, COLUMN_STEP = 8, 4
+"""Lines and columns of the L1B images of which the radiance is kept."""
+MATCH_BAND: Final = "B04"
+"""Band whose whole image is kept, to match against."""
+
+
+@njit(nogil=True, cache=True)
+def _sample(field, frame, lon, lat, out):  # type: ignore[no-untyped-def]
+    for i in range(lon.size):
+        out[i] = bilinear(field, frame, lon[i], lat[i])
+
+
+def sample(field: NDArray[Any], frame: Array, lon: Array, lat: Array) -> Array:
+    """Return a lattice's values at places, bilinear."""
+    out = np.empty(lon.size)
+    _sample(field, frame, lon.ravel(), lat.ravel(), out)
+    return out.reshape(lon.shape)
+
+
+class TruthStore:
+    """Writes the truth of a session.
+
+    Parameters
+    ----------
+    url : str
+    camera : Camera
+    crs : str
+    window : (x0, y0, width, height)
+        Upper left corner and extent [m].
+    detectors : tuple of int
+    attrs : mapping
+        Root attributes.
+    """
+
+    def __init__(
+        self, url: str, camera: Camera, crs: str, window: tuple[int, int, int, int], detectors: tuple[int, ...],
+        attrs: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        self._root = zarr.open_group(zarr_store(url), mode="w", zarr_format=3)
+        self._root.attrs.update({**attrs, "crs": crs, "window": list(window), "detectors": list(detectors)})
+        self._camera, self._crs, self._window, self._detectors = camera, crs, window, detectors
+        self._points = {r: self._locate(r, SAMPLE // r) for r in (10, 20, 60)}
+        for r, (lon, lat, height) in self._points.items():
+            land = self._nearest_class(lon, lat)
+            self._save(f"window/r{r}m/class", land, "uint8")
+            self._save(f"window/r{r}m/height", height, "float32")
+            self._save(f"window/r{r}m/shadow", self._shadow(lon, lat, height), "float32")
+
+    def _locate(self, resolution: int, step: int) -> tuple[Array, Array, Array]:
+        """Return longitude, latitude and height of every `step`-th pixel centre of the window."""
+        x0, y0, width, height = self._window
+        x = x0 + resolution * (np.arange(0, width // resolution, step) + 0.5)
+        y = y0 - resolution * (np.arange(0, height // resolution, step) + 0.5)
+        to_geographic = Transformer.from_crs(self._crs, "EPSG:4326", always_xy=True)
+        lon, lat = (np.asarray(v) for v in to_geographic.transform(*np.meshgrid(x, y)))
+        ground = self._camera.landscape
+        heights = sample(ground.heights, ground.relief.frame(), lon, lat)
+        return lon, lat, heights + geoid_height(lon, lat, self._camera.centre)
+
+    def _nearest_class(self, lon: Array, lat: Array) -> NDArray[np.uint8]:
+        s = self._camera.landscape.surface
+        row = np.clip(np.rint((s.north - lat) / s.dlat).astype(int), 0, s.rows - 1)
+        column = np.clip(np.rint((lon - s.west) / s.dlon).astype(int), 0, s.columns - 1)
+        return self._camera.landscape.classes[row, column]
+
+    def _opacity(self, lon: Array, lat: Array) -> Array:
+        return sample(self._camera.landscape.cloud, self._camera.landscape.surface.frame(), lon, lat) / 255.0
+
+    def _shadow(self, lon: Array, lat: Array, height: Array) -> Array:
+        shift = shadow_shift(sun_position(self._camera.date, lon, lat), lat)
+        return self._opacity(lon + (CLOUD_HEIGHT - height) * shift[0], lat + (CLOUD_HEIGHT - height) * shift[1])
+
+    def _save(self, path: str, values: NDArray[Any], dtype: str) -> None:
+        array = self._root.create_array(path, shape=values.shape, dtype=dtype, chunks=values.shape)
+        array[...] = values.astype(dtype)
+
+    def save_band(self, band: str, nodes: Mapping[int, Nodes], fields: tuple[Any, ...]) -> None:
+        """Save surface and top-of-atmosphere reflectance of the window in one band, as each detector sees it."""
+        lon, lat, height = self._points[BANDS[band].resolution]
+        surface = sample(fields[0], fields[1], lon, lat)
+        self._save(f"boa/{band.lower()}", surface, "float32")
+        if band == MATCH_BAND:
+            places = self._locate(BANDS[band].resolution, 1)
+            self._save("match/image", sample(fields[0], fields[1], *places[:2]), "float32")
+        shade = surface * (1 - SHADE * self._shadow(lon, lat, height))
+        toa, cloud = [], []
+        for detector in self._detectors:
+            seen, cover = self._seen(band, nodes[detector], shade, lon, lat, height)
+            toa.append(seen)
+            cloud.append(cover)
+        self._save(f"toa/{band.lower()}", np.stack(toa), "float32")
+        self._save(f"cloud/{band.lower()}", np.stack(cloud), "float32")
+
+    def _seen(
+        self, band: str, nodes: Nodes, surface: Array, lon: Array, lat: Array, height: Array
+    ) -> tuple[Array, Array]:
+        node_lon, node_lat = nodes.ground(0.0)
+        slope = np.tan(np.radians(nodes.view[0]))
+        parts = np.stack([slope * np.sin(np.radians(nodes.view[1])), slope * np.cos(np.radians(nodes.view[1]))], -1)
+        nearest = LinearNDInterpolator(np.stack([node_lon.ravel(), node_lat.ravel()], -1), parts.reshape(-1, 2))
+        east, north = np.moveaxis(nearest(lon, lat), -1, 0)
+        view = np.degrees(np.arctan(np.hypot(east, north))), np.degrees(np.arctan2(east, north)) % 360.0
+        sun = sun_position(self._camera.date, lon, lat)
+        rise = (CLOUD_HEIGHT - height) / METRES_PER_DEGREE
+        cover = self._opacity(
+            lon + np.nan_to_num(east) * rise / np.cos(np.radians(lat)), lat + np.nan_to_num(north) * rise
+        )
+        options = self._camera.options
+        clear = at_sensor(forward(options, band, sun, view, height), surface)
+        top = forward(options, band, sun, view, np.asarray(CLOUD_HEIGHT))
+        cloudy = at_sensor(top, np.asarray(cloud_reflectance(band)))
+        return np.where(np.isnan(east), np.nan, clear + cover * (cloudy - clear)), cover
+
+    def save_radiance(self, band: str, detector: int, radiance: NDArray[np.float32]) -> None:
+        """Save every eighth line and fourth column of the radiance of an L1B image [W m-2 sr-1 um-1]."""
+        b = BANDS[band]
+        lines = radiance[::LINE_STEP, : b.columns * b.binning]
+        image = lines.reshape(lines.shape[0], b.columns, b.binning).mean(2)
+        self._save(f"radiance/d{detector:02d}/{band.lower()}", image[:, ::COLUMN_STEP], "float32")
