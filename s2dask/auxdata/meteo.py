@@ -1,15 +1,14 @@
 """Weather of one tile: AUX_ECMWFT, a GRIB file with water vapour, pressure and ozone on a small grid."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import eccodes
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from s2dask.auxdata.grib import Grid, message, read_messages
 from s2dask.errors import ConfigurationError, InputError, InputMissing
 
 DOBSON: Final = 2.1415e-5
@@ -90,47 +89,13 @@ def _bilinear(values: Field, rows: Field, columns: Field) -> Field:
     return np.asarray(upper * (1 - v) + lower * v)
 
 
-class _Message(NamedTuple):
-    lon: Field
-    lat: Field
-    values: Field
-
-
-def _messages(path: Path) -> Iterator[tuple[int, _Message]]:
-    with path.open("rb") as file:
-        while (handle := eccodes.codes_grib_new_from_file(file)) is not None:
-            try:
-                yield eccodes.codes_get_long(handle, "paramId"), _message(handle, str(path))
-            finally:
-                eccodes.codes_release(handle)
-
-
-def _message(handle: int, where: str) -> _Message:
-    kind = eccodes.codes_get_string(handle, "gridType")
-    if kind != "regular_ll":
-        raise InputError(f"grid of type {kind}", where, "give a regular longitude and latitude grid")
-    rows, columns = (eccodes.codes_get_long(handle, key) for key in ("Nj", "Ni"))
-    values = np.asarray(eccodes.codes_get_values(handle), np.float64).reshape(rows, columns)
-    ends = [
-        eccodes.codes_get_double(handle, f"{name}Of{end}GridPointInDegrees")
-        for name in ("longitude", "latitude")
-        for end in ("First", "Last")
-    ]
-    west, east, north, south = ends
-    east = west + (east - west) % 360.0
-    lat = np.linspace(north, south, rows)
-    if rows > 1 and south > north:
-        lat, values = lat[::-1], values[::-1]
-    return _Message(np.linspace(west, east, columns), lat, values)
-
-
 def read_meteo(path: str | Path) -> Meteo:
     """Read an AUX_ECMWFT file.
 
     Parameters
     ----------
     path : path
-        GRIB, edition 1 or 2, with the fields of `FIELDS` on one grid.
+        GRIB, edition 1, with the fields of `FIELDS` on one grid.
 
     Raises
     ------
@@ -142,24 +107,19 @@ def read_meteo(path: str | Path) -> Meteo:
     file, where = Path(path), str(path)
     if not file.is_file():
         raise InputMissing("no such weather file", where)
-    try:
-        found = dict(_messages(file))
-    except eccodes.CodesInternalError as error:
-        raise InputError(f"not readable as GRIB ({error})", where) from None
+    found = {number: (grid, values) for number, grid, values in read_messages(file.read_bytes(), where)}
     missing = [name for name, number in FIELDS.items() if number not in found]
     if missing:
         raise InputError(f"no field {', '.join(missing)}", where, "an AUX_ECMWFT file holds tcwv, msl and tco3")
-    first = found[FIELDS["water_vapour"]]
-    values = {}
+    grid, out = found[FIELDS["water_vapour"]][0], {}
     for name, number in FIELDS.items():
-        message = found[number]
-        if message.values.shape != first.values.shape or not np.allclose(message.lon, first.lon):
+        if found[number][0] != grid:
             raise InputError(f"{name} is on another grid", where)
-        values[name] = message.values * _TO_OURS[name]
+        out[name] = found[number][1] * _TO_OURS[name]
         low, high = _PLAUSIBLE[name]
-        if not ((values[name] >= low) & (values[name] <= high)).all():
+        if not ((out[name] >= low) & (out[name] <= high)).all():
             raise InputError(f"{name} outside {low:g} to {high:g}", where)
-    return Meteo(first.lon, first.lat, values["water_vapour"], values["pressure"], values["ozone"])
+    return Meteo(grid.lon, grid.lat, out["water_vapour"], out["pressure"], out["ozone"])
 
 
 def write_meteo(
@@ -189,34 +149,11 @@ def write_meteo(
     """
     if min(shape) < 1 or step <= 0:
         raise ConfigurationError(f"grid of {shape} points every {step} degrees", str(path))
-    with Path(path).open("wb") as file:
-        for (name, number), values in zip(FIELDS.items(), (water_vapour, pressure, ozone), strict=True):
-            handle = eccodes.codes_grib_new_from_samples("regular_ll_sfc_grib1")
-            try:
-                _set_head(handle, number, (lon0, lat0, step), shape, time)
-                field = np.broadcast_to(np.asarray(values, np.float64) / _TO_OURS[name], shape)
-                eccodes.codes_set_values(handle, np.ascontiguousarray(field).ravel())
-                eccodes.codes_write(handle, file)
-            finally:
-                eccodes.codes_release(handle)
-
-
-def _set_head(
-    handle: int, parameter: int, place: tuple[float, float, float], shape: tuple[int, int], time: datetime
-) -> None:
-    (lon, lat, step), (rows, columns) = place, shape
-    numbers = {
-        "centre": 98, "table2Version": 128, "indicatorOfParameter": parameter, "level": 0,
-        "dataDate": int(time.strftime("%Y%m%d")), "dataTime": time.hour * 100 + time.minute,
-        "Ni": columns, "Nj": rows, "jScansPositively": 0, "bitsPerValue": 16,
-    }  # fmt: skip
-    for key, number in numbers.items():
-        eccodes.codes_set_long(handle, key, number)
-    degrees = {
-        "longitudeOfFirstGridPointInDegrees": lon, "latitudeOfFirstGridPointInDegrees": lat,
-        "longitudeOfLastGridPointInDegrees": lon + step * (columns - 1),
-        "latitudeOfLastGridPointInDegrees": lat - step * (rows - 1),
-        "iDirectionIncrementInDegrees": step, "jDirectionIncrementInDegrees": step,
-    }  # fmt: skip
-    for key, angle in degrees.items():
-        eccodes.codes_set_double(handle, key, angle)
+    grid = Grid(lon0, lat0, step, step, *shape)
+    fields = zip(FIELDS.items(), (water_vapour, pressure, ozone), strict=True)
+    Path(path).write_bytes(
+        b"".join(
+            message(number, grid, np.broadcast_to(np.asarray(values, np.float64) / _TO_OURS[name], shape), time)
+            for (name, number), values in fields
+        )
+    )

@@ -57,3 +57,21 @@ def _northing(crs: str, zone: int, latitude: str, within: float) -> float:
     northing = transformer.transform(zone * 6 - 183, middle)[1]
     turns = math.floor((northing - within) / 2_000_000 + 0.5)
     return within + turns * 2_000_000 + 100_000
+
+
+def tile_at(lon: float, lat: float) -> str:
+    """Return the tile whose 100 km square holds a place [deg]; the special zones of Norway are not used.
+
+    Raises
+    ------
+    ValueError
+        Beyond 84 degrees north or 80 south, where there is no tile.
+    """
+    if not -80.0 <= lat < 84.0:
+        raise ValueError(f"no tile at latitude {lat:.2f}")
+    zone = int((lon + 180.0) % 360.0 // 6) + 1
+    latitude = LATITUDE_BANDS[min(int((lat + 80.0) // 8), len(LATITUDE_BANDS) - 1)]
+    crs = f"EPSG:{(32700 if lat < 0 else 32600) + zone}"
+    x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(lon, lat)
+    row = ROWS[(int(y // 100_000) + (0 if zone % 2 else 5)) % 20]
+    return f"{zone:02d}{latitude}{COLUMN_SETS[(zone - 1) % 3][int(x // 100_000) - 1]}{row}"

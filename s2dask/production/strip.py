@@ -10,13 +10,18 @@ import zarr
 
 from s2dask.auxdata.gipp_set import GippSet
 from s2dask.instrument import LINES_PER_PACKET, band
+from s2dask.io.opener import open_tree
 from s2dask.io.schema import image_path, mask_path, packet_path
+from s2dask.io.schema import l1b as l1b_schema
+from s2dask.io.schema_strip import conditions
 from s2dask.io.storage import open_array, zarr_store
-from s2dask.io.writer import write_block
+from s2dask.io.template import create, set_attributes
+from s2dask.io.writer import write_block, write_whole
 from s2dask.l0.codec import codec
 from s2dask.l1b.parameters import RadiometricParameters
 from s2dask.l1b.stage import GranuleBand, process_granule, radiometric_parameters
-from s2dask.qc.records import Record
+from s2dask.qc.checks import run_checks
+from s2dask.qc.records import Record, combine
 
 MARGIN_LINES_60M = LINES_PER_PACKET
 """Margin of every window, in 60 m lines: one packet of a 60 m band, the same time in the others."""
@@ -128,6 +133,34 @@ def _record(prefix: str, image: GranuleBand) -> Record:
 def granule_parameters(l0: str, gipps: GippSet, detector: int) -> RadiometricParameters:
     """Return the radiometric parameters of a detector for the bands of a strip."""
     return radiometric_parameters(gipps, detector, strip_facts(l0).bands)
+
+
+def start_l1b(l0: str, l1b: str) -> None:
+    """Create the empty L1B store of a datastrip with its orbit, attitude and dates (step RADIO_INIT)."""
+    facts, source = strip_facts(l0), open_tree(l0, decoded=False)
+    points, samples = (source[f"conditions/{k}/gps_time"].size for k in ("ephemeris", "attitude"))
+    attrs = facts.attrs | {"level": "L1B"}
+    create(l1b, l1b_schema(facts.detectors, facts.bands, facts.scenes, points, samples), {"s2dask": attrs})
+    for path in conditions(1, 1, 1, 1):
+        write_whole(l1b, path, source[path].values)
+
+
+def finish_l1b(l1b: str, granules: Sequence[Record]) -> dict[str, Any]:
+    """Combine the records of the granules, check them and state the result in the store (step OLQC_DS_L1B).
+
+    Returns
+    -------
+    dict
+        ``path``, ``record``, ``checks``.
+    """
+    record = combine(granules)
+    pixels = max(sum(v for k, v in record.items() if k.endswith(".pixels")), 1.0)
+    for what in ("saturated", "nodata"):
+        total = sum(v for k, v in record.items() if k.endswith(f".{what}"))
+        record[f"{what}_percentage"] = 100.0 * total / pixels
+    checks = [result.as_dict() for result in run_checks("L1B", record)]
+    set_attributes(l1b, {"s2dask": strip_facts(l1b).attrs | {"record": record, "checks": checks}})
+    return {"path": l1b, "record": record, "checks": checks}
 
 
 def write_scene(l0: str, l1b: str, gipps: GippSet, detector: int, scene: int) -> Record:

@@ -1,0 +1,155 @@
+"""Orthoimages on one core: a whole block (location, B-spline, reflectance, masks) against GDAL's bare resampling.
+
+    NUMBA_NUM_THREADS=1 taskset -c 0 python benchmarks/ortho.py [history.jsonl]
+
+The block is 3660 x 3660 pixels of the four 10 m bands over Madeira, cut from three detectors, with the real geometry
+of the reference data ($S2DASK_REFERENCE_DATA). GDAL warps an image of that size by an affine transform with its cubic
+spline: no viewing model, no terrain, no prefilter, no masks. Medians of CPU time are printed and appended to the
+history.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.warp import Resampling, reproject
+
+from s2dask.auxdata.terrain import Terrain
+from s2dask.geometry import ViewingModel
+from s2dask.instrument import band, unit
+from s2dask.io.grids import TileGrid
+from s2dask.l1c.location import Scratch, locate, locate_nodes, pixel_heights
+from s2dask.l1c.resampling import interpolate, prepare_image
+from s2dask.l1c.stage import OrthoParameters, block_pixels, ortho_images, prepare_tile, tile_frame, tile_terrain
+
+GRID = TileGrid("28SCB", "EPSG:32628", 299_940, 3_643_020, 36_600, 36_600)
+NAMES, LINES, DETECTORS, REPEATS = ("B02", "B03", "B04", "B08"), 13_824, (6, 7, 8, 9, 10, 11), 5
+NAME = NAMES[0]
+
+
+@dataclass
+class MemorySource:
+    """Random counts, the same for every detector: reading costs a copy."""
+
+    counts: NDArray[np.uint16] = field(
+        default_factory=lambda: np.random.default_rng(0).integers(200, 4000, (LINES, band(NAME).columns), np.uint16)
+    )
+
+    def lines(self, name: str) -> int:
+        """Return the number of lines."""
+        return LINES
+
+    def read(self, detector: int, name: str, line0: int, line1: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+        """Return counts and a clean quality layer."""
+        counts = self.counts[line0:line1].copy()
+        return counts, np.full(counts.shape, detector << 8, np.uint16)
+
+
+def _folder() -> Path:
+    root = Path(__file__).resolve().parents[2]
+    return Path(os.environ.get("S2DASK_REFERENCE_DATA", root / "shared" / "data")) / "geometry"
+
+
+def _gdal(image: NDArray[np.uint16], shape: tuple[int, int]) -> NDArray[np.uint16]:
+    out = np.zeros(shape, np.uint16)
+    turn = rasterio.Affine.rotation(12.0) * rasterio.Affine.scale(0.7)
+    reproject(
+        image, out, src_transform=turn, dst_transform=rasterio.Affine.identity(), src_crs="EPSG:32628",
+        dst_crs="EPSG:32628", resampling=Resampling.cubic_spline, num_threads=1,
+    )  # fmt: skip
+    return out
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def _parts(run: Callable[..., object]) -> dict[str, float]:
+    """Return the CPU time of the parts of a block [s]."""
+    model, terrain, p, source = run.args  # type: ignore[attr-defined]
+    rows, columns = GRID.shape(10)
+    pixels = block_pixels(10, slice(0, rows), slice(0, columns))
+    lattice, window = tile_frame(GRID).lattice(pixels), tile_terrain(terrain, p.box)
+    heights = pixel_heights(lattice, pixels, window.frame, window.heights)
+    times = {"heights": _seconds(lambda: pixel_heights(lattice, pixels, window.frame, window.heights))}
+    times["nodes, all detectors"] = _seconds(
+        lambda: [locate_nodes(model, NAME, d, lattice, p.heights, LINES) for d in DETECTORS]
+    )
+    nodes = locate_nodes(model, NAME, 9, lattice, p.heights, LINES)
+    scratch, strips = Scratch(16 * columns), pixels.strips(16)
+    times["locate, one detector"] = _seconds(lambda: [locate(nodes, s, heights[at], 0, scratch) for at, s in strips])
+    counts, quality = source.read(9, NAME, 5000, 9500)
+    times["prefilter 4500 lines"] = _seconds(lambda: prepare_image(counts, quality, 5000, LINES))
+    image = prepare_image(counts, quality, 5000, LINES)
+    y, x = np.mgrid[0:64, 0:2400].astype(float)
+    line, column = 6000 + 0.98 * y + 0.2 * x, 80 + 0.98 * x - 0.2 * y
+    out, flags, one = np.zeros(y.shape, np.float32), np.zeros(y.shape, np.uint8), np.ones(y.shape, np.uint8)
+    interpolate(image, line, column, 0, 1, one, out, flags)
+    seconds = _seconds(lambda: interpolate(image, line, column, 0, 1, one, out, flags))
+    times["B-spline"] = seconds * rows * columns / y.size
+    return times
+
+
+class Run:
+    """Everything that a block needs, opened once."""
+
+    def __init__(self) -> None:
+        folder = _folder()
+        terrain = Terrain.open(folder / "dem", geoid=next(folder.glob("geoid/*.gtx")), missing="sea")
+        bulletin = next(folder.glob("iers/*.txt"))
+        model = ViewingModel.from_datastrip(folder / "l1b", gipp=folder / "gipp", iers=bulletin)
+        geometry = prepare_tile(model, terrain, GRID, dict.fromkeys(NAMES, LINES), DETECTORS, views=False)
+        b = unit("S2A").bands
+        p = OrthoParameters(
+            DETECTORS, dict.fromkeys(NAMES, LINES), geometry.box, geometry.heights, geometry.sun[0],
+            {n: b[n].gain for n in NAMES}, {n: b[n].solar_irradiance for n in NAMES}, 0.97,
+        )  # fmt: skip
+        self.args = (model, terrain, p, MemorySource())
+
+    def __call__(self) -> None:
+        """Make the block."""
+        model, terrain, p, source = self.args
+        rows, columns = GRID.shape(10)
+        pixels = block_pixels(10, slice(0, rows), slice(0, columns))
+        for _ in ortho_images(GRID, pixels, NAMES, source, model, terrain, p):
+            pass
+
+
+def main() -> None:
+    """Measure and print."""
+    run = Run()
+    rows, columns = GRID.shape(10)
+    peer = run.args[3].counts[: int(rows * 0.8), :]
+    run()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    ours, gdal = [], []
+    for _ in range(REPEATS):
+        ours.append(_seconds(run))
+        gdal.append(_seconds(lambda: _gdal(peer, (rows // 2, columns // 2))) * 4)
+    mega = rows * columns / 1e6
+    speed, bare = len(NAMES) * mega / median(ours), mega / median(gdal)
+    print(f"block of {len(NAMES)} x {mega:.1f} Mpx: {speed:.1f} Mpx/s")
+    print(f"GDAL cubic spline alone {bare:.1f} Mpx/s; ratio {speed / bare:.2f}")
+    print(f"peak memory of the process after one block {peak:.2f} GiB")
+    for name, seconds in _parts(run).items():
+        print(f"  {name:<24}{seconds:7.3f} s {mega / seconds:8.0f} Mpx/s")
+    if len(sys.argv) > 1:
+        row = {"date": datetime.now(UTC).isoformat(), "speed": speed, "gdal": bare, "ratio": speed / bare, "peak": peak}
+        with open(sys.argv[1], "a", encoding="utf-8") as history:
+            history.write(json.dumps(row) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""L1C tiles of any form behind one small reader: our Zarr or a SAFE product."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from s2dask.errors import InputError, InputMissing
+from s2dask.instrument import BANDS, band
+from s2dask.io.grids import TileGrid
+from s2dask.io.schema import footprint_path, quality_path, reflectance_path
+from s2dask.io.storage import exists, is_local, open_array, zarr_store
+
+
+@runtime_checkable
+class TileReader(Protocol):
+    """What the surface level asks of a tile; rows and columns count pixels of the band's own resolution."""
+
+    @property
+    def grid(self) -> TileGrid:
+        """Where the tile lies."""
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The facts of the tile, as the ``s2dask`` attributes of our own."""
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Bands that are there."""
+
+    @property
+    def detectors(self) -> tuple[int, ...]:
+        """Detectors that see the tile, in the order of `view_angles`."""
+
+    def reflectance(self, name: str, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """Return (y, x) float32 top-of-atmosphere reflectance, NaN without data."""
+
+    def quality(self, name: str, rows: slice, columns: slice) -> NDArray[np.uint8]:
+        """Return (y, x) uint8 MSK_QUALIT bits."""
+
+    def footprint(self, name: str, rows: slice, columns: slice) -> NDArray[np.uint8]:
+        """Return (y, x) uint8 detector numbers, 0 for none."""
+
+    def sun_angles(self) -> NDArray[np.float64]:
+        """Return (zenith and azimuth, y, x) float64 [deg] at nodes every 5000 m from the upper left corner."""
+
+    def view_angles(self, name: str) -> NDArray[np.float64]:
+        """Return (detector, zenith and azimuth, y, x) float64 [deg] at the same nodes, NaN where unseen."""
+
+    def meteo(self) -> str | None:
+        """Return the path of the AUX_ECMWFT file that came with the product."""
+
+
+@dataclass(frozen=True)
+class ZarrTile:
+    """An L1C tile of our own.
+
+    Attributes
+    ----------
+    url : str
+        Zarr store.
+    attrs : dict
+        Its root attributes ``s2dask``.
+    """
+
+    url: str
+    attrs: dict[str, Any]
+
+    @classmethod
+    def open(cls, url: str) -> "ZarrTile":
+        """Open a store; refuse one that is no L1C tile."""
+        if not exists(url):
+            raise InputMissing("no such product", url, "check the path")
+        try:
+            group = zarr.open_group(zarr_store(url, read_only=True), mode="r")
+        except (ValueError, KeyError, FileNotFoundError) as error:
+            raise InputError(f"not a Zarr product ({error})", url, "give an L1C .zarr or .SAFE") from error
+        attrs: dict[str, Any] = dict(group.attrs.asdict().get("s2dask", {}))  # type: ignore[arg-type]
+        needed = ("tile_id", "crs", "x0", "y0", "width", "height", "unit", "bands", "detectors")
+        missing = [key for key in needed if key not in attrs]
+        if attrs.get("level") != "L1C" or missing:
+            what = f"lacks {', '.join(missing)}" if missing else f"is level {attrs.get('level')}"
+            raise InputError(f"no L1C tile: it {what}", url, "give an L1C .zarr or .SAFE")
+        return cls(url, attrs)
+
+    @property
+    def grid(self) -> TileGrid:
+        """Where the tile lies."""
+        x0, y0, width, height = (int(self.attrs[key]) for key in ("x0", "y0", "width", "height"))
+        decimation = int(self.attrs.get("decimation", 1))
+        return TileGrid(str(self.attrs["tile_id"]), str(self.attrs["crs"]), x0, y0, width, height, decimation)
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Bands that are there."""
+        return tuple(str(name) for name in self.attrs["bands"])
+
+    @property
+    def detectors(self) -> tuple[int, ...]:
+        """Detectors that see the tile."""
+        return tuple(int(detector) for detector in self.attrs["detectors"])
+
+    def _resolution(self, name: str) -> int:
+        if name not in self.bands:
+            raise InputMissing(f"no band {name}", self.url, f"it has {', '.join(self.bands)}")
+        return band(name).resolution
+
+    def reflectance(self, name: str, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """Return (y, x) float32 top-of-atmosphere reflectance, NaN without data."""
+        counts = np.asarray(open_array(self.url, reflectance_path(self._resolution(name), name))[rows, columns])
+        offset = float(self.attrs.get("radio_add_offset", -1000))
+        scale = np.float32(1.0 / float(self.attrs.get("quantification", 10000)))
+        out: NDArray[np.float32] = (counts.astype(np.float32) + np.float32(offset)) * scale
+        out[counts == 0] = np.nan
+        return out
+
+    def quality(self, name: str, rows: slice, columns: slice) -> NDArray[np.uint8]:
+        """Return (y, x) uint8 MSK_QUALIT bits."""
+        return np.asarray(open_array(self.url, quality_path(self._resolution(name), name))[rows, columns], np.uint8)
+
+    def footprint(self, name: str, rows: slice, columns: slice) -> NDArray[np.uint8]:
+        """Return (y, x) uint8 detector numbers, 0 for none."""
+        return np.asarray(open_array(self.url, footprint_path(self._resolution(name), name))[rows, columns], np.uint8)
+
+    def sun_angles(self) -> NDArray[np.float64]:
+        """Return (zenith and azimuth, y, x) float64 [deg] at the 5 km nodes."""
+        return np.asarray(open_array(self.url, "conditions/geometry/sun_angles")[...], np.float64)
+
+    def view_angles(self, name: str) -> NDArray[np.float64]:
+        """Return (detector, zenith and azimuth, y, x) float64 [deg] at the 5 km nodes, NaN where unseen."""
+        self._resolution(name)
+        array = open_array(self.url, "conditions/geometry/viewing_incidence_angles")
+        return np.asarray(array[BANDS[name].index], np.float64)
+
+    def meteo(self) -> str | None:
+        """Return the weather file that the tile names, if it does."""
+        path = self.attrs.get("meteo")
+        return None if path is None else str(path)
+
+
+def open_tile(url: str) -> TileReader:
+    """Open an L1C tile: our Zarr, a ``.SAFE`` folder or a ``.zip`` of one."""
+    if is_local(url) and url.rstrip("/").endswith((".SAFE", ".zip")):
+        from s2dask.io.safe import SafeTile
+
+        tile: TileReader = SafeTile(url)
+        return tile
+    return ZarrTile.open(url)

@@ -1,0 +1,81 @@
+"""Image codecs by name: what turns the bytes of source packets into lines.
+
+The mission's own compression is not public. ``raw12`` is the uncompressed form of the simulator; a package can offer
+another one under the entry point group ``s2dask.codecs``.
+"""
+
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Final, Protocol
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from s2dask.errors import ConfigurationError, InputError
+from s2dask.instrument import BANDS, LINES_PER_PACKET
+from s2dask.instrument.telemetry import CRC_BYTES, ISP_HEAD_BYTES
+
+LOST: Final = 1
+
+
+class Codec(Protocol):
+    """Decoder of source packets."""
+
+    def decode(
+        self, packets: NDArray[np.uint8], status: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
+        """Return (16 packet, raw_column) uint16 counts, and which lines are bad, of (packet, byte) packets."""
+        ...
+
+
+@njit(nogil=True, cache=True)
+def _unpack(packets, head, bad, out):  # type: ignore[no-untyped-def]
+    per = out.shape[1] * 3 // 2
+    for k in range(packets.shape[0]):
+        if bad[k]:
+            out[16 * k : 16 * k + 16] = 0
+            continue
+        at = head
+        for line in range(16 * k, 16 * k + 16):
+            for i in range(0, per, 3):
+                a, b, c = np.uint16(packets[k, at + i]), np.uint16(packets[k, at + i + 1]), packets[k, at + i + 2]
+                column = i // 3 * 2
+                out[line, column] = a << np.uint16(4) | b >> np.uint16(4)
+                out[line, column + 1] = (b & np.uint16(15)) << np.uint16(8) | c
+            at += per
+
+
+class Raw12:
+    """Sixteen lines of packed 12-bit counts after the packet's head."""
+
+    def decode(
+        self, packets: NDArray[np.uint8], status: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
+        """Return counts and bad lines; every line of a lost packet is bad and 0."""
+        payload = packets.shape[1] - ISP_HEAD_BYTES - CRC_BYTES
+        columns = payload * 2 // (3 * LINES_PER_PACKET)
+        if columns not in {b.raw_columns for b in BANDS.values()}:
+            raise InputError(f"packets of {packets.shape[1]} bytes hold no raw12 lines", "codec", "name the right codec")
+        bad = status == LOST
+        out = np.empty((LINES_PER_PACKET * packets.shape[0], columns), np.uint16)
+        _unpack(packets, ISP_HEAD_BYTES, bad, out)
+        return out, np.repeat(bad, LINES_PER_PACKET)
+
+
+@cache
+def codec(name: str) -> Codec:
+    """Return the codec of that name; `ConfigurationError` names what exists."""
+    if name == "raw12":
+        return Raw12()
+    found = {e.name: e for e in entry_points(group="s2dask.codecs")}
+    if name not in found:
+        raise ConfigurationError(f"no codec {name}", "L0", f"one of {', '.join(['raw12', *found])}")
+    made: Codec = found[name].load()()
+    return made
+
+
+def codec_of_packet(size: int, raw_columns: int) -> str:
+    """Return the codec that packets of a size and width must be of: ``raw12`` by its exact length, else ``mrcpb``."""
+    plain = ISP_HEAD_BYTES + LINES_PER_PACKET * raw_columns * 3 // 2 + CRC_BYTES
+    return "raw12" if size == plain else "mrcpb"

@@ -1,0 +1,1 @@
+"""Level-1C: orthoimages of top-of-atmosphere reflectance."""

@@ -1,0 +1,327 @@
+"""Level-1C of one tile: its geometry once, then orthoimages block by block."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from threading import Lock
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2dask.auxdata.terrain import Terrain, TerrainWindow
+from s2dask.errors import ConfigurationError, InputError
+from s2dask.geometry.angles import sun_angles
+from s2dask.geometry.viewing import ViewingModel
+from s2dask.graph.step import Step
+from s2dask.instrument import BANDS, band
+from s2dask.instrument.quality import DEFECTIVE, MSI_DEGRADED, MSI_LOST
+from s2dask.io.grids import TileGrid
+from s2dask.io.schema import footprint_path, quality_path, reflectance_path
+from s2dask.io.strips import ImageSource
+from s2dask.l1c.footprint import UNCLAIMED, claim
+from s2dask.l1c.location import NodeGrid, Pixels, Scratch, locate, locate_nodes, pixel_heights
+from s2dask.l1c.reflectance import encode, inverse_cosine, reflectance_record, reflectance_scale
+from s2dask.l1c.resampling import DARK_LEVEL, Filter, interpolate, lines_needed, prepare_image
+from s2dask.l1c.tile_geometry import ANGLE_STEP, Box, TileFrame, angle_positions, seen_box, tile_date, viewing_angles
+from s2dask.qc.records import Record
+
+STEPS: Final = (
+    Step("TILE_INIT", "L1C", gipp=("R2ABCA",), summary="geometry of the tile: terrain, sun and view angles"),
+    Step(
+        "GEN_ORTHO_TOA",
+        "L1C",
+        gipp=("VIEDIR", "SPAMOD"),
+        summary="location, choice of the detector, B-spline resampling, reflectance, masks carried along",
+    ),
+    Step("MASK_S2", "L1C", summary="opaque clouds, cirrus, snow"),
+    Step("TILE_FINALIZE", "L1C", summary="percentages, checks, metadata"),
+)
+"""The steps of the level."""
+STRIP_ROWS: Final = 16
+"""Rows that are located at a time: their coordinates stay in the cache."""
+_WINDOW_LOCK = Lock()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileGeometry:
+    """Geometry of a tile.
+
+    Attributes
+    ----------
+    box : (west, south, east, north) [degree]
+        Around what is seen of the tile: the terrain is read there.
+    heights : (float, float)
+        Lowest and highest ellipsoidal height in the box [m].
+    date : int
+        When the middle of what is seen of the tile was seen, GPS [ns].
+    sun : (angle, y, x) float64 [degree]
+        Zenith and azimuth, nodes every 5 km from the upper left corner.
+    view : (band, detector, angle, y, x) float64 [degree]
+        Zenith and azimuth, azimuths from true north; NaN more than a node beside what a detector sees.
+    """
+
+    box: Box
+    heights: tuple[float, float]
+    date: int
+    sun: NDArray[np.float64]
+    view: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OrthoParameters:
+    """What the blocks of a tile share.
+
+    Attributes
+    ----------
+    detectors : tuple of int
+        In ascending order.
+    lines : mapping of str to int
+        Lines of the images of each band.
+    box, heights
+        As in `TileGeometry`.
+    sun_zenith : (y, x) float64 [degree]
+        At the nodes of the tile.
+    gains, solar_irradiance : mapping of str to float
+        A [DN per W m-2 sr-1 um-1] and E0 [W m-2 um-1] by band.
+    conversion : float
+        U, see `s2dask.instrument.solar`.
+    filter : Filter
+    """
+
+    detectors: tuple[int, ...]
+    lines: Mapping[str, int]
+    box: Box
+    heights: tuple[float, float]
+    sun_zenith: NDArray[np.float64]
+    gains: Mapping[str, float]
+    solar_irradiance: Mapping[str, float]
+    conversion: float
+    filter: Filter = "SPLINE3"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OrthoBand:
+    """One band of a block.
+
+    Attributes
+    ----------
+    counts : (y, x) float32 [DN]
+        Resampled L1B counts; DARK_LEVEL without data.
+    reflectance : (y, x) uint16
+    quality : (y, x) uint8
+        MSK_QUALIT bits.
+    footprint : (y, x) uint8
+        Detector, 0 = none.
+    """
+
+    counts: NDArray[np.float32]
+    reflectance: NDArray[np.uint16]
+    quality: NDArray[np.uint8]
+    footprint: NDArray[np.uint8]
+
+    def record(self, prefix: str) -> Record:
+        """Return the numbers that quality control keeps of this block."""
+        record = reflectance_record(self.reflectance, prefix)
+        for name, bit in (("lost", MSI_LOST), ("degraded", MSI_DEGRADED), ("defective", DEFECTIVE)):
+            record[f"{prefix}.{name}"] = float(np.count_nonzero(self.quality & bit))
+        record[f"{prefix}.unseen"] = float(self.footprint.size - np.count_nonzero(self.footprint))
+        return record
+
+
+def tile_frame(grid: TileGrid) -> TileFrame:
+    """Return a grid in the form of the algorithms."""
+    if grid.decimation != 1:
+        raise ConfigurationError("a decimated grid", grid.tile_id, "orthoimages are made at full resolution")
+    return TileFrame(grid.tile_id, grid.crs, float(grid.x0), float(grid.y0), grid.width, grid.height)
+
+
+@lru_cache(maxsize=2)
+def _window(terrain: Terrain, box: Box) -> TerrainWindow:
+    return terrain.window(*box)
+
+
+def tile_terrain(terrain: Terrain, box: Box) -> TerrainWindow:
+    """Return the terrain of a tile; the last two are kept, for the blocks that follow."""
+    with _WINDOW_LOCK:
+        return _window(terrain, box)
+
+
+def prepare_tile(
+    model: ViewingModel,
+    terrain: Terrain,
+    grid: TileGrid,
+    lines: Mapping[str, int],
+    detectors: Sequence[int],
+    *,
+    views: bool = True,
+) -> TileGeometry:
+    """Return the geometry of a tile (step TILE_INIT).
+
+    Parameters
+    ----------
+    model : ViewingModel
+    terrain : Terrain
+    grid : TileGrid
+    lines : mapping of str to int
+        Lines of the images of the bands to make.
+    detectors : sequence of int
+    views : bool
+        False leaves the viewing angles NaN, which is what takes the time.
+    """
+    tile = tile_frame(grid)
+    box = seen_box(model, tile, lines, detectors)
+    window = tile_terrain(terrain, box)
+    lon, lat = angle_positions(tile)
+    some = {name: lines[name] for name in list(lines)[:1]}
+    date = tile_date(model, lon, lat, some, detectors, sum(window.range) / 2)
+    if views:
+        view = viewing_angles(model, tile, lines, detectors, window.range, window.frame, window.heights)
+    else:
+        view = np.full((len(BANDS), len(detectors), 2, *lon.shape), np.nan)
+    return TileGeometry(box, window.range, date, np.stack(sun_angles(date, lon, lat)), view)
+
+
+def block_pixels(resolution: int, rows: slice, columns: slice) -> Pixels:
+    """Return the pixels of a block."""
+    return Pixels(resolution, rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    detector: int
+    nodes: NodeGrid
+    first: int
+    last: int
+
+
+def _choose(
+    name: str, pixels: Pixels, nodes: Mapping[int, NodeGrid], heights: NDArray[np.float32],
+    lines: int,
+) -> tuple[NDArray[np.uint8], list[_View]]:
+    """Return the footprint of a block and, of each detector in it, the lines that it needs."""
+    footprint = np.zeros(heights.shape, np.uint8)
+    ranges: dict[int, tuple[float, float]] = {}
+    scratch, distance = Scratch(STRIP_ROWS * pixels.columns), np.empty((STRIP_ROWS, pixels.columns))
+    size = (lines, band(name).columns)
+    for at, strip in pixels.strips(STRIP_ROWS):
+        best = distance[: strip.rows]
+        best[:] = UNCLAIMED
+        for detector, grid_of in nodes.items():
+            left, right = grid_of.span(strip)
+            if left == right:
+                continue
+            line, column = locate(grid_of, strip.part(left, right), heights[at], left, scratch)
+            found, low, high = claim(line, column, size, detector, left, best, footprint[at])
+            if found:
+                before = ranges.get(detector, (low, high))
+                ranges[detector] = (min(low, before[0]), max(high, before[1]))
+    views = [
+        _View(detector, nodes[detector], int(np.floor(low)), int(np.ceil(high)))
+        for detector, (low, high) in ranges.items()
+    ]
+    return footprint, views
+
+
+def _resample(
+    name: str, view: _View, pixels: Pixels, heights: NDArray[np.float32], source: ImageSource, p: OrthoParameters,
+    footprint: NDArray[np.uint8], counts: NDArray[np.float32], quality: NDArray[np.uint8],
+) -> None:
+    """Fill the pixels of one detector."""
+    lines = p.lines[name]
+    first, stop = lines_needed(view.first, view.last, lines)
+    image = prepare_image(*source.read(view.detector, name, first, stop), first, lines, p.filter)
+    scratch = Scratch(STRIP_ROWS * pixels.columns)
+    for at, strip in pixels.strips(STRIP_ROWS):
+        owned = np.flatnonzero((footprint[at] == view.detector).any(axis=0))
+        if not owned.size:
+            continue
+        left, right = int(owned[0]), int(owned[-1]) + 1
+        line, column = locate(view.nodes, strip.part(left, right), heights[at], left, scratch)
+        outside = interpolate(image, line, column, left, view.detector, footprint[at], counts[at], quality[at])
+        if outside:
+            raise InputError(f"{outside} pixels outside the lines {first} to {stop}", f"D{view.detector:02d} {name}")
+
+
+def ortho_images(
+    grid: TileGrid,
+    pixels: Pixels,
+    bands: Sequence[str],
+    source: ImageSource,
+    model: ViewingModel,
+    terrain: Terrain,
+    parameters: OrthoParameters,
+) -> Iterator[tuple[str, OrthoBand]]:
+    """Yield the orthoimages of a block, band after band (step GEN_ORTHO_TOA); one is in memory at a time.
+
+    Parameters
+    ----------
+    grid : TileGrid
+    pixels : Pixels
+    bands : sequence of str
+        Of the resolution of `pixels`.
+    source : ImageSource
+        L1B lines.
+    model : ViewingModel
+    terrain : Terrain
+    parameters : OrthoParameters
+    """
+    p, window = parameters, tile_terrain(terrain, parameters.box)
+    lattice = tile_frame(grid).lattice(pixels)
+    heights = pixel_heights(lattice, pixels, window.frame, window.heights)
+    inverse = inverse_cosine(p.sun_zenith, ANGLE_STEP, pixels)
+    for name in bands:
+        if band(name).resolution != pixels.resolution:
+            raise ConfigurationError(f"{name} in a block of {pixels.resolution} m", grid.tile_id)
+        found = {d: locate_nodes(model, name, d, lattice, p.heights, p.lines[name]) for d in sorted(p.detectors)}
+        nodes = {d: grid_of for d, grid_of in found.items() if grid_of is not None}
+        footprint, views = _choose(name, pixels, nodes, heights, p.lines[name])
+        counts = np.full(heights.shape, DARK_LEVEL, np.float32)
+        quality, reflectance = np.zeros(heights.shape, np.uint8), np.empty(heights.shape, np.uint16)
+        for view in views:
+            _resample(name, view, pixels, heights, source, p, footprint, counts, quality)
+        scale = reflectance_scale(p.gains[name], p.solar_irradiance[name], p.conversion)
+        encode(counts, quality, footprint, scale, inverse, reflectance)
+        yield name, OrthoBand(counts, reflectance, quality, footprint)
+
+
+def band_arrays(name: str, image: OrthoBand) -> dict[str, NDArray[np.generic]]:
+    """Return the variables of a band by their path in the product."""
+    r = band(name).resolution
+    return {
+        reflectance_path(r, name): image.reflectance,
+        quality_path(r, name): image.quality,
+        footprint_path(r, name): image.footprint,
+    }
+
+
+def ortho_block(
+    grid: TileGrid,
+    resolution: int,
+    rows: slice,
+    columns: slice,
+    bands: Sequence[str],
+    source: ImageSource,
+    model: ViewingModel,
+    terrain: Terrain,
+    parameters: OrthoParameters,
+) -> tuple[dict[str, NDArray[np.generic]], Record]:
+    """Return all variables of a block by path, and its record; see `ortho_images` for the parameters.
+
+    Parameters
+    ----------
+    grid : TileGrid
+    resolution : int
+        [m].
+    rows, columns : slice
+        Pixels of the tile at that resolution.
+    bands, source, model, terrain, parameters
+        As in `ortho_images`.
+    """
+    arrays: dict[str, NDArray[np.generic]] = {}
+    record: Record = {}
+    pixels = block_pixels(resolution, rows, columns)
+    for name, image in ortho_images(grid, pixels, bands, source, model, terrain, parameters):
+        arrays |= band_arrays(name, image)
+        record |= image.record(name.lower())
+    return arrays, record

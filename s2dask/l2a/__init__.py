@@ -1,0 +1,1 @@
+"""Level-2A: from top-of-atmosphere to surface reflectance, with its classification and atmosphere."""

@@ -1,0 +1,129 @@
+"""Kernels between grids: means over cells of pixels, and what lies between coarse nodes.
+
+A cell is what one 60 m pixel covers; a tile of 10 m pixels has 6 x 6 in each, but for the last row and column of a
+decimated tile.
+"""
+
+import numpy as np
+from numba import njit
+
+SATURATED = 6.45
+"""Reflectance of the code 65535 with the usual offset, as it comes out of float32 [1]."""
+
+
+@njit(nogil=True, cache=True)
+def cell_means(image, factor):  # type: ignore[no-untyped-def]
+    """Return the mean over cells of `factor` x `factor` pixels.
+
+    Parameters
+    ----------
+    image : (y, x) float32 [1]
+        Reflectance, NaN without data.
+    factor : int
+
+    Returns
+    -------
+    (row, column) float32 [1]
+        NaN where any pixel of the cell has no data, infinite where any is saturated.
+    """
+    rows, columns = image.shape
+    out = np.empty((-(-rows // factor), -(-columns // factor)), np.float32)
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            total, count = np.float32(0.0), np.float32(0.0)
+            for y in range(i * factor, min((i + 1) * factor, rows)):
+                for x in range(j * factor, min((j + 1) * factor, columns)):
+                    value = image[y, x]
+                    total += np.float32(np.inf) if value > SATURATED else value
+                    count += np.float32(1.0)
+            out[i, j] = total / count
+    return out
+
+
+@njit(nogil=True, cache=True)
+def cell_union(bits, factor):  # type: ignore[no-untyped-def]
+    """Return the union of flags over cells: (y, x) uint8 -> (row, column) uint8."""
+    rows, columns = bits.shape
+    out = np.zeros((-(-rows // factor), -(-columns // factor)), np.uint8)
+    for y in range(rows):
+        for x in range(columns):
+            out[y // factor, x // factor] |= bits[y, x]
+    return out
+
+
+@njit(nogil=True, cache=True)
+def repeat(cells, factor, rows, columns):  # type: ignore[no-untyped-def]
+    """Return (rows, columns) pixels of which each has the value of its cell."""
+    out = np.empty((rows, columns), cells.dtype)
+    for y in range(rows):
+        for x in range(columns):
+            out[y, x] = cells[y // factor, x // factor]
+    return out
+
+
+@njit(nogil=True, cache=True)
+def between_nodes(nodes, rows, columns):  # type: ignore[no-untyped-def]
+    """Return the bilinear value of a field of nodes.
+
+    Parameters
+    ----------
+    nodes : (ny, nx) float64
+    rows, columns : (row), (column) float64
+        Positions, in nodes.
+
+    Returns
+    -------
+    (row, column) float64
+    """
+    ny, nx = nodes.shape
+    out = np.empty((rows.size, columns.size))
+    for a in range(rows.size):
+        y = min(max(rows[a], 0.0), ny - 1.0)
+        i = min(int(y), max(ny - 2, 0))
+        v, i1 = y - i, min(i + 1, ny - 1)
+        for b in range(columns.size):
+            x = min(max(columns[b], 0.0), nx - 1.0)
+            j = min(int(x), max(nx - 2, 0))
+            u, j1 = x - j, min(j + 1, nx - 1)
+            north = nodes[i, j] * (1.0 - u) + nodes[i, j1] * u
+            south = nodes[i1, j] * (1.0 - u) + nodes[i1, j1] * u
+            out[a, b] = north * (1.0 - v) + south * v
+    return out
+
+
+@njit(nogil=True, cache=True)
+def cell_coefficients(table, low, step, rows, columns, slot, elevation, out):  # type: ignore[no-untyped-def]
+    """Interpolate coefficients to cells, in place and height.
+
+    Parameters
+    ----------
+    table : (slot, height, ny, nx, coefficient) float64
+        One slot per detector.
+    low, step : float [m]
+        First height and spacing.
+    rows, columns : (row), (column) float64
+        Positions of the cells, in nodes.
+    slot : (row, column) uint8
+    elevation : (row, column) float32 [m]
+    out : (row, column, coefficient) float64
+        Filled.
+    """
+    heights, ny, nx, kinds = table.shape[1:]
+    for a in range(rows.size):
+        y = min(max(rows[a], 0.0), ny - 1.0)
+        i = min(int(y), max(ny - 2, 0))
+        v, i1 = y - i, min(i + 1, ny - 1)
+        for b in range(columns.size):
+            x = min(max(columns[b], 0.0), nx - 1.0)
+            j = min(int(x), max(nx - 2, 0))
+            u, j1 = x - j, min(j + 1, nx - 1)
+            z = min(max((elevation[a, b] - low) / step, 0.0), heights - 1.0)
+            k = min(int(z), max(heights - 2, 0))
+            w, k1 = z - k, min(k + 1, heights - 1)
+            t = table[slot[a, b]]
+            for c in range(kinds):
+                upper = (t[k, i, j, c] * (1.0 - u) + t[k, i, j1, c] * u) * (1.0 - v)
+                upper += (t[k, i1, j, c] * (1.0 - u) + t[k, i1, j1, c] * u) * v
+                above = (t[k1, i, j, c] * (1.0 - u) + t[k1, i, j1, c] * u) * (1.0 - v)
+                above += (t[k1, i1, j, c] * (1.0 - u) + t[k1, i1, j1, c] * u) * v
+                out[a, b, c] = upper * (1.0 - w) + above * w

@@ -1,0 +1,186 @@
+"""Cloud shadows on the 60 m cells of a whole tile: each cloud is given the height at which its shadow fits best.
+
+Object matching as in Zhu and Woodcock (2012): a cloud is moved along the line from sun to ground, seen from the
+satellite, and the height is kept at which most of what it covers is dark.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from s2dask.l2a.scene_class import CLOUD_HIGH, CLOUD_MEDIUM, DEFECT, NO_DATA, WATER
+from s2dask.l2a.scene_class import DARK as DARK_PIXEL
+
+LOWEST: Final = 500.0
+HIGHEST: Final = 6000.0
+"""Heights of clouds that are tried [m]."""
+STEP: Final = 60.0
+"""Between them [m]."""
+MATCH: Final = 0.4
+"""Share of dark ground under a cloud's shadow that makes it one."""
+SMALLEST: Final = 2
+"""Cells of a cloud that is looked at."""
+CLEAR: Final = 0
+CLOUD: Final = 1
+DARK: Final = 2
+IGNORED: Final = 3
+"""Kinds of cells: dark ground may be shadow; no data and water say nothing."""
+
+
+Field = NDArray[np.float64]
+
+
+class Slant(NamedTuple):
+    """How a shadow moves away from the image of its cloud as the cloud is higher.
+
+    Attributes
+    ----------
+    down, right : (...) float64 [m/m]
+        Southwards and eastwards.
+    """
+
+    down: Field
+    right: Field
+
+
+def slant(sun: tuple[ArrayLike, ArrayLike], view: tuple[ArrayLike, ArrayLike]) -> Slant:
+    """Return where shadows fall, seen from the images of their clouds.
+
+    Parameters
+    ----------
+    sun, view : (east, north), each (...) float [1]
+        Components of the directions to sun and satellite, over the vertical one.
+
+    Notes
+    -----
+    A cloud at height h appears ``h tan(view)`` beyond its foot, away from the satellite; its shadow lies ``h tan(sun)``
+    away from the sun.
+    """
+    (sun_east, sun_north), (east, north) = sun, view
+    return Slant(np.asarray(np.subtract(sun_north, north)), np.asarray(np.subtract(east, sun_east)))
+
+
+@njit(nogil=True, cache=True)
+def cell_kinds(scl, factor):  # type: ignore[no-untyped-def]
+    """Return the kind of most pixels of each cell: (y, x) uint8 classes -> (row, column) uint8."""
+    rows, columns = scl.shape
+    out = np.empty((-(-rows // factor), -(-columns // factor)), np.uint8)
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            count = np.zeros(4, np.int64)
+            for y in range(i * factor, min((i + 1) * factor, rows)):
+                for x in range(j * factor, min((j + 1) * factor, columns)):
+                    kind = scl[y, x]
+                    if kind in (CLOUD_MEDIUM, CLOUD_HIGH):
+                        count[CLOUD] += 1
+                    elif kind == DARK_PIXEL:
+                        count[DARK] += 1
+                    elif kind in (NO_DATA, DEFECT, WATER):
+                        count[IGNORED] += 1
+                    else:
+                        count[CLEAR] += 1
+            out[i, j] = np.argmax(count)
+    return out
+
+
+@njit(nogil=True, cache=True)
+def _root(parent, a):  # type: ignore[no-untyped-def]
+    while parent[a] != a:
+        parent[a] = parent[parent[a]]
+        a = parent[a]
+    return a
+
+
+@njit(nogil=True, cache=True)
+def label(kind):  # type: ignore[no-untyped-def]
+    """Return (cell) int64: for every cell of the flattened mask the first cell of its cloud, -1 outside clouds."""
+    rows, columns = kind.shape
+    parent = np.full(rows * columns, -1, np.int64)
+    for y in range(rows):
+        for x in range(columns):
+            if kind[y, x] != CLOUD:
+                continue
+            here = y * columns + x
+            parent[here] = here
+            for dy, dx in ((0, -1), (-1, -1), (-1, 0), (-1, 1)):
+                b, a = y + dy, x + dx
+                if b >= 0 and 0 <= a < columns and kind[b, a] == CLOUD:
+                    p, q = _root(parent, b * columns + a), _root(parent, here)
+                    parent[max(p, q)] = min(p, q)
+    for here in range(parent.size):
+        if parent[here] >= 0:
+            parent[here] = _root(parent, here)
+    return parent
+
+
+@njit(nogil=True, cache=True)
+def _fit(kind, cells, height, down, right):  # type: ignore[no-untyped-def]
+    """Return the share of dark ground where a cloud's shadow would lie, outside of clouds."""
+    rows, columns = kind.shape
+    dark = counted = 0
+    for n in range(cells.size):
+        i, j = cells[n] // columns, cells[n] % columns
+        y, x = i + int(np.floor(height * down[i, j] + 0.5)), j + int(np.floor(height * right[i, j] + 0.5))
+        if 0 <= y < rows and 0 <= x < columns and kind[y, x] != CLOUD and kind[y, x] != IGNORED:
+            counted += 1
+            dark += kind[y, x] == DARK
+    # A shadow that is mostly out of sight says little.
+    return dark / counted if counted * 4 >= cells.size and counted > 0 else 0.0
+
+
+@njit(nogil=True, cache=True)
+def _mark(kind, cells, height, down, right, shadow):  # type: ignore[no-untyped-def]
+    """Mark the dark ground within one cell of a cloud's shadow."""
+    rows, columns = kind.shape
+    for n in range(cells.size):
+        i, j = cells[n] // columns, cells[n] % columns
+        y0, x0 = i + int(np.floor(height * down[i, j] + 0.5)), j + int(np.floor(height * right[i, j] + 0.5))
+        for y in range(max(y0 - 1, 0), min(y0 + 2, rows)):
+            for x in range(max(x0 - 1, 0), min(x0 + 2, columns)):
+                if kind[y, x] == DARK:
+                    shadow[y, x] = True
+
+
+@njit(nogil=True, cache=True)
+def _match(kind, order, start, heights, down, right, shadow):  # type: ignore[no-untyped-def]
+    for cloud in range(start.size - 1):
+        cells = order[start[cloud] : start[cloud + 1]]
+        if cells.size < SMALLEST:
+            continue
+        best, share = -1.0, MATCH
+        for height in heights:
+            found = _fit(kind, cells, height, down, right)
+            if found > share:
+                best, share = height, found
+        if best >= 0:
+            _mark(kind, cells, best, down, right, shadow)
+
+
+def shadows(kind: NDArray[np.uint8], cell: float, direction: Slant) -> NDArray[np.bool_]:
+    """Return the cells in the shadow of a cloud; of heights that fit equally well, the lowest is taken.
+
+    Parameters
+    ----------
+    kind : (row, column) uint8
+        `CLEAR`, `CLOUD`, `DARK` or `IGNORED`, of a whole tile.
+    cell : float [m]
+    direction : Slant
+        Of each cell: (row, column), or a single one.
+
+    Returns
+    -------
+    (row, column) bool
+    """
+    shadow = np.zeros(kind.shape, np.bool_)
+    parent = label(kind)
+    members = np.flatnonzero(parent >= 0)
+    if members.size == 0:
+        return shadow
+    order = members[np.argsort(parent[members], kind="stable")]
+    starts = np.append(np.flatnonzero(np.diff(parent[order], prepend=-1)), order.size)
+    heights = np.arange(LOWEST, HIGHEST + 1.0, STEP)
+    down, right = (np.ascontiguousarray(np.broadcast_to(d / cell, kind.shape)) for d in direction)
+    _match(kind, order, starts, heights, down, right, shadow)
+    return shadow

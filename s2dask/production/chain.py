@@ -1,0 +1,223 @@
+"""The whole chain: a session, or a real L1C product, to delivered and checked products."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from distributed import Client
+
+from s2dask.errors import ConfigurationError, InputMissing
+from s2dask.graph.tasks import Outcome, TaskGraph
+from s2dask.io.grids import TileGrid
+from s2dask.io.tiles import open_tile
+from s2dask.l0.session import Session, scan_session
+from s2dask.production import levels
+from s2dask.production.blocks import Blocking, default_blocking
+from s2dask.production.footprint import tile_grid, tiles_of
+from s2dask.production.levels import TilePlan
+from s2dask.production.progress import Listener, Silent
+from s2dask.production.setting import AuxFolder, open_setting
+from s2dask.production.strip import strip_facts
+from s2dask.qc.checks import run_checks
+from s2dask.release.datastrip import release_datastrip
+from s2dask.release.publish import release_l1c, release_l2a
+
+LEVELS: Final = ("L0", "L1B", "L1C", "L2A")
+Window = tuple[int, int, int, int]
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run made.
+
+    Attributes
+    ----------
+    products : list of str
+        Delivered products and what goes with them.
+    stores : dict of str to str
+        Working store by level, or by level and tile: ``L0``, ``L1B``, ``L1C-T28SCB``; gone unless kept.
+    checks : list of dict
+        Every check of every level.
+    withheld : list of str
+        Products that a concluding check keeps from delivery.
+    outcomes : list of Outcome
+    """
+
+    products: list[str] = field(default_factory=list)
+    stores: dict[str, str] = field(default_factory=dict)
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    withheld: list[str] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run under way."""
+
+    client: Client
+    listener: Listener
+    work: Path
+    delivery: Path
+    summary: Summary
+
+    def graph(self, title: str, graph: TaskGraph) -> dict[str, Outcome]:
+        """Run a graph, and remember what it cost."""
+        self.listener.begin(title, graph)
+        outcomes = graph.run(self.client, self.listener.end)
+        self.summary.outcomes.extend(outcomes.values())
+        return outcomes
+
+    def judge(self, result: dict[str, Any]) -> bool:
+        """Note the checks of a product; return whether it may be delivered."""
+        self.summary.checks.extend(result["checks"])
+        held = [c for c in result["checks"] if c["severity"] == "concluding" and c["status"] != "PASSED"]
+        if held:
+            self.summary.withheld.append(f"{result['path']}: {held[0]['message']}")
+        return not held
+
+
+def run(
+    source: str,
+    *,
+    client: Client,
+    to: str = "L2A",
+    out: str = "products",
+    tile: str | None = None,
+    window: Window | None = None,
+    aux: str | None = None,
+    blocking: Blocking | None = None,
+    keep: bool = False,
+    listener: Listener | None = None,
+) -> Summary:
+    """Process a session or a real L1C product and deliver what comes of it.
+
+    Parameters
+    ----------
+    source : str
+        Folder of a CADU session, or an L1C SAFE (folder or zip).
+    client : Client
+        Of the cluster that works.
+    to : {"L0", "L1B", "L1C", "L2A"}
+        Last level; a session delivers its tiles, or the datastrip when the last level is one of a datastrip.
+    out : str
+        Delivery folder. Nothing is visible in it before it is whole.
+    tile, window : optional
+        Only this tile, or a window (x0, y0, width, height) [m] of it.
+    aux : str, optional
+        Folder of auxiliary files; default: ``aux`` of the session.
+    blocking : Blocking, optional
+        How tiles are cut; the result does not depend on it.
+    keep : bool
+        Keep the working stores in ``.work`` of the delivery folder.
+    listener : Listener, optional
+
+    Returns
+    -------
+    Summary
+    """
+    if to not in LEVELS:
+        raise ConfigurationError(f"no level {to}", "--to", f"one of {', '.join(LEVELS)}")
+    if window is not None and tile is None:
+        raise ConfigurationError("a window needs its tile", "--window", "add --tile")
+    delivery = Path(out)
+    path = Path(source)
+    if not path.exists():
+        raise InputMissing("nothing there", source, "check the path")
+    work = delivery / ".work" / path.stem
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    made = _Run(client, listener or Silent(), work, delivery, Summary())
+    try:
+        if path.suffix in (".SAFE", ".zip"):
+            _run_safe(made, source, to, aux)
+        else:
+            _run_session(made, scan_session(source), to, _tiles(tile, window), aux, blocking)
+    finally:
+        if not keep:
+            shutil.rmtree(work, ignore_errors=True)
+            _remove_if_empty(delivery / ".work")
+    return made.summary
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _tiles(tile: str | None, window: Window | None) -> list[TileGrid]:
+    return [] if tile is None else [tile_grid(tile, window)]
+
+
+def _run_session(
+    made: _Run, session: Session, to: str, grids: Sequence[TileGrid], aux: str | None, blocking: Blocking | None
+) -> None:
+    folder = aux or str(Path(session.folder) / "aux")
+    if not Path(folder).is_dir():
+        raise InputMissing("no folder of auxiliary files", folder, "give --aux")
+    l0, l1b, raw = (str(made.work / name) for name in ("l0.zarr", "l1b.zarr", "packets"))
+    Path(raw).mkdir()
+    made.summary.stores["L0"] = l0
+    graph = TaskGraph()
+    plan = levels.add_l0(graph, session, folder, l0, raw)
+    counters = made.graph("L0", graph)[plan.key].result
+    strip_facts.cache_clear()
+    made.summary.checks.extend(result.as_dict() for result in run_checks("L0", counters))
+    graph = TaskGraph()
+    packets = {ref.key: ref for ref in levels.add_packets(graph, l0, raw)}
+    if to == "L0":
+        made.graph("L0", graph)
+        made.summary.products.extend(release_datastrip(l0, str(made.delivery)))
+        return
+    setting = open_setting(l0, folder)
+    last = levels.add_l1b(graph, l0, l1b, setting.gipps, packets)
+    made.summary.stores["L1B"] = l1b
+    result = made.graph("L1B", graph)[last.key].result
+    shutil.rmtree(raw, ignore_errors=True)
+    if made.judge(result) and to == "L1B":
+        made.summary.products.extend(release_datastrip(l1b, str(made.delivery)))
+    if to != "L1B" and not made.summary.withheld:
+        wanted = grids or [tile_grid(name) for name in tiles_of(setting, strip_facts(l0))]
+        for grid in wanted:
+            _run_tile(made, grid, blocking or default_blocking(grid), l0, l1b, folder, to)
+
+
+def _run_tile(
+    made: _Run, grid: TileGrid, blocking: Blocking, l0: str, l1b: str, aux: str, to: str
+) -> None:
+    plan = TilePlan(grid, blocking, *(str(made.work / f"{level}-T{grid.tile_id}.zarr") for level in ("l1c", "l2a")))
+    graph = TaskGraph()
+    last = {"L1C": levels.add_l1c(graph, plan, l0, l1b, aux)}
+    made.summary.stores[f"L1C-{plan.name}"] = plan.l1c
+    if to == "L2A":
+        last["L2A"] = levels.add_l2a(graph, plan, plan.l1c, aux, (last["L1C"],))
+        made.summary.stores[f"L2A-{plan.name}"] = plan.l2a
+    outcomes = made.graph(plan.name, graph)
+    _deliver(made, {level: outcomes[ref.key].result for level, ref in last.items()}, plan.name)
+
+
+def _deliver(made: _Run, results: dict[str, dict[str, Any]], name: str) -> None:
+    """Write the delivery forms of the products that passed, side by side on the cluster."""
+    builders = {"L1C": release_l1c, "L2A": release_l2a}
+    graph = TaskGraph()
+    refs = [
+        graph.add(f"FORMAT_IMG-{level}-{name}", builders[level], result["path"], str(made.delivery))
+        for level, result in results.items()
+        if made.judge(result)
+    ]
+    if refs:
+        outcomes = made.graph("release", graph)
+        for ref in refs:
+            made.summary.products.extend(outcomes[ref.key].result)
+
+
+def _run_safe(made: _Run, source: str, to: str, aux: str | None) -> None:
+    if to != "L2A":
+        raise ConfigurationError(f"an L1C product can only go to L2A, not to {to}", "--to", "use --to L2A")
+    grid = open_tile(source).grid
+    plan = TilePlan(grid, default_blocking(grid), source, str(made.work / f"l2a-T{grid.tile_id}.zarr"))
+    graph = TaskGraph()
+    last = levels.add_l2a(graph, plan, source, aux)
+    made.summary.stores[f"L2A-{plan.name}"] = plan.l2a
+    _deliver(made, {"L2A": made.graph(plan.name, graph)[last.key].result}, plan.name)

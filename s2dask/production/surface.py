@@ -1,0 +1,325 @@
+"""From an L1C tile of any form to L2A, block by block: one set of functions for production and notebooks."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+import zarr
+from dask.base import tokenize
+from dask.delayed import delayed
+
+from s2dask.auxdata.meteo import Meteo, read_meteo
+from s2dask.auxdata.terrain import Terrain
+from s2dask.errors import ConfigurationError
+from s2dask.instrument import BANDS, band
+from s2dask.io import schema
+from s2dask.io.grids import TileGrid
+from s2dask.io.storage import zarr_store
+from s2dask.io.template import create, set_attributes
+from s2dask.io.tiles import TileReader, open_tile
+from s2dask.io.writer import write_block, write_coordinates, write_whole
+from s2dask.l2a import stage
+from s2dask.l2a.stage import AtmosphereState, BlockStatistics, Window
+from s2dask.production.blocks import Block, Blocking, default_blocking
+from s2dask.production.setting import AuxFolder
+from s2dask.qc.checks import run_checks
+from s2dask.qc.records import Record, combine
+
+PERCENTAGES: Final = (
+    "nodata", "saturated_defective", "cast_shadow", "cloud_shadow", "vegetation", "not_vegetated", "water",
+    "unclassified", "medium_proba_clouds", "high_proba_clouds", "thin_cirrus", "snow_ice",
+)  # fmt: skip
+"""What the share of each class is called, as in the product metadata."""
+SCL = "conditions/mask/l2a_classification/r20m/scl"
+WVP = "quality/atmosphere/r20m/wvp"
+
+
+@lru_cache(maxsize=4)
+def _terrain(aux: str | None) -> Terrain | None:
+    """Open the terrain of an auxiliary folder, once per worker; None where it has none."""
+    if aux is None or not (Path(aux) / "dem").is_dir():
+        return None
+    return AuxFolder(aux).terrain()
+
+
+def _meteo(tile: TileReader, aux: str | None) -> Meteo:
+    path = tile.meteo()
+    if path is None and aux is not None:
+        found = AuxFolder(aux).meteo
+        path = None if found is None else str(found)
+    return Meteo.default() if path is None else read_meteo(path)
+
+
+def _window(block: Block) -> Window:
+    return Window(block.resolution, block.rows, block.columns)
+
+
+def begin_tile(source: str, aux: str | None) -> dict[str, Any]:
+    """Return what every block of a tile needs: geometry, weather, terrain and what had to be assumed.
+
+    Parameters
+    ----------
+    source : str
+        L1C tile: our Zarr, a SAFE folder or zip.
+    aux : str or None
+        Folder with ``dem``, ``geoid`` and ``meteo``.
+    """
+    tile = open_tile(source)
+    conditions, flags = stage.tile_conditions(tile, _meteo(tile, aux))
+    if _terrain(aux) is None:
+        flags = (*flags, "no DEM: sea level assumed")
+    return {"attrs": dict(tile.attrs), "conditions": conditions, "aux": aux, "flags": list(flags)}
+
+
+def _write_geometry(l2a: str, tile: TileReader) -> None:
+    """Copy the angles of the tile to its surface product."""
+    where = "conditions/geometry"
+    sun = tile.sun_angles()
+    views = np.full((len(BANDS), len(tile.detectors), *sun.shape), np.nan)
+    for name in tile.bands:
+        views[BANDS[name].index] = tile.view_angles(name)
+    write_whole(l2a, f"{where}/sun_angles", sun)
+    write_whole(l2a, f"{where}/viewing_incidence_angles", views)
+    write_whole(l2a, f"{where}/mean_sun_angles", _mean_angles(sun))
+    means = np.stack([_mean_angles(view.swapaxes(0, 1)) for view in views])
+    write_whole(l2a, f"{where}/mean_viewing_incidence_angles", means)
+    write_whole(l2a, f"{where}/detector", np.array(tile.detectors))
+    write_whole(l2a, f"{where}/band", np.arange(len(BANDS)))
+
+
+def _mean_angles(angles: np.ndarray) -> np.ndarray:
+    """Return the mean zenith and azimuth of angles (2, ...) [deg], NaN where nothing is known."""
+    zenith, azimuth = (a[np.isfinite(a)] for a in angles)
+    if zenith.size == 0:
+        return np.full(2, np.nan)
+    a = np.radians(azimuth)
+    return np.array([zenith.mean(), np.degrees(np.arctan2(np.sin(a).mean(), np.cos(a).mean())) % 360.0])
+
+
+def _attributes(attrs: Mapping[str, Any], grid: TileGrid) -> dict[str, Any]:
+    """Return the root attributes of an L2A product from those of its L1C."""
+    dropped = ("radio_add_offset", "checks", "record", "cloud_percentage", "nodata_percentage")
+    out = {key: value for key, value in attrs.items() if key not in dropped}
+    out |= {"level": "L2A", "boa_add_offset": -1000, "quantification": 10000, "bands": list(BANDS)}
+    out |= {key: getattr(grid, key) for key in ("tile_id", "crs", "x0", "y0", "width", "height", "decimation")}
+    if "name" in attrs:
+        out["source"], out["name"] = attrs["name"], str(attrs["name"]).replace("MSIL1C", "MSIL2A")
+    return out
+
+
+def start_tile(
+    source: str, aux: str | None, l2a: str, grid: TileGrid, blocking: Blocking
+) -> dict[str, Any]:
+    """Create the empty product of a tile and return what its blocks need (step L2A_INIT).
+
+    Parameters
+    ----------
+    source : str
+        L1C tile.
+    aux : str or None
+        Folder of auxiliary files; without a DEM the ground is at sea level, without weather a standard one.
+    l2a : str
+        Store to make.
+    grid : TileGrid
+        Of the L1C tile.
+    blocking : Blocking
+
+    Returns
+    -------
+    dict
+        ``attrs``, ``conditions``, ``aux``, ``flags``.
+    """
+    tile = open_tile(source)
+    if tile.grid != grid:
+        raise ConfigurationError(f"L1C tile on {tile.grid}", l2a, "plan the surface product on the grid of its L1C")
+    begin = begin_tile(source, aux)
+    variables = schema.l2a(grid, len(tile.detectors), blocking.chunks())
+    create(l2a, variables, {"s2dask": _attributes(tile.attrs, grid)})
+    write_coordinates(l2a, variables, grid)
+    _write_geometry(l2a, tile)
+    return begin
+
+
+def gather(source: str, block: Block, begin: Mapping[str, Any]) -> BlockStatistics:
+    """Return what a block of 20 m pixels says for its tile (step L2A_DDV)."""
+    return stage.gather(open_tile(source), begin["conditions"], _terrain(begin["aux"]), _window(block))
+
+
+def solve(begin: Mapping[str, Any], statistics: Sequence[BlockStatistics]) -> AtmosphereState:
+    """Settle aerosol, water vapour and cloud shadows of a tile (step L2A_AOT_WV)."""
+    return stage.solve(begin["conditions"], statistics)
+
+
+def write_surface(
+    source: str, l2a: str, block: Block, begin: Mapping[str, Any], state: AtmosphereState
+) -> Record:
+    """Make one block of a surface product, write its chunks and return its record (step L2A_AC)."""
+    out = stage.correct_block(open_tile(source), state, _terrain(begin["aux"]), _window(block))
+    write_block(l2a, out, dict.fromkeys(out, block.origin))
+    record: Record = {}
+    for path, values in out.items():
+        if path.startswith("measurements/"):
+            record |= _moments(values, f"r{block.resolution}m.{path.rsplit('/', 1)[1]}")
+    if block.resolution == 20:
+        record |= _moments(out[WVP], "wvp")
+        counts = np.bincount(out[SCL].ravel(), minlength=stage.CLASSES)
+        record |= {f"scl.{PERCENTAGES[i]}": float(n) for i, n in enumerate(counts)}
+    return record
+
+
+def _moments(counts: np.ndarray, prefix: str) -> Record:
+    """Return exact sums over the counts between no data and saturation."""
+    table = np.bincount(counts.ravel(), minlength=65536)
+    table[[0, 65535]] = 0
+    present = np.flatnonzero(table)
+    record = {
+        f"{prefix}.pixels": float(counts.size),
+        f"{prefix}.valid": float(table.sum()),
+        f"{prefix}.sum": float((table * np.arange(table.size)).sum()),
+    }
+    if present.size:
+        record |= {f"{prefix}.value_min": float(present[0]), f"{prefix}.value_max": float(present[-1])}
+    return record
+
+
+def indicators(begin: Mapping[str, Any], state: AtmosphereState, record: Mapping[str, float]) -> dict[str, float]:
+    """Return the numbers of a tile that are checked and delivered, from its combined record."""
+    total = sum(record[f"scl.{name}"] for name in PERCENTAGES)
+    valid = max(total - record["scl.nodata"], 1.0)
+    out = {f"{name}_percentage": 100.0 * record[f"scl.{name}"] / valid for name in PERCENTAGES[1:]}
+    out["nodata_percentage"] = 100.0 * record["scl.nodata"] / max(total, 1.0)
+    clouds = ("medium_proba_clouds", "high_proba_clouds", "thin_cirrus")
+    out["cloud_percentage"] = sum(out[f"{name}_percentage"] for name in clouds)
+    conditions = state.conditions
+    out["solar_zenith"] = float(begin["attrs"].get("solar_zenith", conditions.sun[0].mean()))
+    out["aot_mean"] = state.aerosol.aot
+    seen = record.get("wvp.valid", 0.0)
+    out["water_vapour_mean"] = record["wvp.sum"] / seen / 1000.0 if seen else state.water_vapour
+    out["ozone_mean"] = float(conditions.ozone.mean())
+    return out
+
+
+def finish_tile(
+    l2a: str, begin: Mapping[str, Any], state: AtmosphereState, blocks: Sequence[Record]
+) -> dict[str, Any]:
+    """Combine the records of a tile, check them and state them in the product (step L2A_FINALIZE).
+
+    Returns
+    -------
+    dict
+        ``path``, ``record`` and ``checks``.
+    """
+    record = combine(blocks)
+    numbers = indicators(begin, state, record)
+    checks = [result.as_dict() for result in run_checks("L2A", numbers)]
+    flags = list(begin["flags"])
+    if not state.aerosol.retrieved:
+        flags.append("too little dark vegetation: default aerosol assumed")
+    numbers = {key: round(value, 6) for key, value in numbers.items()}
+    stated = ("cloud_percentage", "nodata_percentage", "solar_zenith")
+    attrs = _attributes_of(l2a) | {key: numbers[key] for key in stated}
+    attrs |= {"record": record | numbers, "checks": checks, "flags": flags}
+    attrs |= {
+        "aot_retrieval_method": "DDV" if state.aerosol.retrieved else "DEFAULT",
+        "aot_cells": state.aerosol.cells,
+        "water_vapour_land": round(state.water_vapour, 4),
+        "generation_time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    set_attributes(l2a, {"s2dask": attrs})
+    return {"path": l2a, "record": record | numbers, "checks": checks}
+
+
+def _attributes_of(url: str) -> dict[str, Any]:
+    """Return the ``s2dask`` attributes of a store."""
+    group = zarr.open_group(zarr_store(url, read_only=True), mode="r")
+    return dict(group.attrs.asdict()["s2dask"])  # type: ignore[arg-type]
+
+
+def make_surface(source: str, l2a: str, aux: str | None = None, blocking: Blocking | None = None) -> dict[str, Any]:
+    """Make the surface product of a tile here and now, block after block; the result of `finish_tile`."""
+    grid = open_tile(source).grid
+    cut = blocking or default_blocking(grid)
+    begin = start_tile(source, aux, l2a, grid, cut)
+    state = solve(begin, [gather(source, block, begin) for block in cut.blocks(grid, 20)])
+    blocks = [block for resolution in (10, 20, 60) for block in cut.blocks(grid, resolution)]
+    return finish_tile(l2a, begin, state, [write_surface(source, l2a, block, begin, state) for block in blocks])
+
+
+def _lazy_block(
+    source: str, name: str, block: Block, begin: Mapping[str, Any], state: AtmosphereState
+) -> np.ndarray:
+    tile, window = open_tile(source), _window(block)
+    if name == "SCL":
+        return stage.scene_class(tile, state, window)[0]
+    air = stage.air_above(tile, state, _terrain(begin["aux"]), window)
+    counts = stage.surface_reflectance(tile, state, air, name)
+    out = (counts.astype(np.float32) - 1000) * np.float32(1e-4)
+    out[(counts == 0) | (counts == 65535)] = np.nan
+    return out
+
+
+def l2a_dataset(
+    source: str,
+    bands: Sequence[str] = ("B02", "B03", "B04", "B08"),
+    aux: str | None = None,
+    resolution: int | None = None,
+) -> xr.Dataset:
+    """Return the surface reflectance of a tile lazily, from the functions of production, with nothing written.
+
+    Parameters
+    ----------
+    source : str
+        L1C tile: our Zarr, a SAFE folder or zip.
+    bands : sequence of str
+        Of one resolution, or of any with `resolution`; ``SCL`` for the scene classification (20 or 60 m).
+    aux : str, optional
+        Folder with ``dem``, ``geoid`` and ``meteo``.
+    resolution : int, optional
+        [m]; default: the coarsest among the bands, 20 for ``SCL``.
+
+    Returns
+    -------
+    Dataset
+        (y, x) float32 [1] for each band, NaN without data; uint8 for ``SCL``.
+    """
+    size = resolution or max(20 if name == "SCL" else band(name).resolution for name in bands)
+    offered = {10: (), 20: ("SCL",), 60: ("SCL",)}
+    if size not in offered or any(name not in (*schema.L2A_BANDS[size], *offered[size]) for name in bands):
+        raise ConfigurationError(f"no {', '.join(bands)} at {size} m", source, "see s2dask.io.schema.L2A_BANDS")
+    grid = open_tile(source).grid
+    cut = default_blocking(grid)
+    token = tokenize(source, aux, grid)
+    tag = f"T{grid.tile_id}-{token}"
+    begin = delayed(begin_tile, pure=True)(source, aux, dask_key_name=f"L2A_INIT-{tag}")
+    statistics = [
+        delayed(gather)(source, block, begin, dask_key_name=f"L2A_DDV-{tag}-{block.name}")
+        for block in cut.blocks(grid, 20)
+    ]
+    state = delayed(solve)(begin, statistics, dask_key_name=f"L2A_AOT_WV-{tag}")
+    images = {name: _lazy_image(source, name, grid, cut, size, tag, begin, state) for name in bands}
+    pixel, (rows, columns) = grid.pixel(size), grid.shape(size)
+    coordinates = {
+        "y": grid.y0 - pixel * (np.arange(rows) + 0.5),
+        "x": grid.x0 + pixel * (np.arange(columns) + 0.5),
+    }
+    arrays = {name.lower(): (("y", "x"), image) for name, image in images.items()}
+    return xr.Dataset(arrays, coords=coordinates, attrs={"crs": grid.crs, "tile_id": grid.tile_id, "level": "L2A"})
+
+
+def _lazy_image(
+    source: str, name: str, grid: TileGrid, cut: Blocking, size: int, tag: str, begin: Any, state: Any
+) -> da.Array:
+    dtype = np.dtype("uint8" if name == "SCL" else "float32")
+    lines: dict[int, list[da.Array]] = {}
+    for block in cut.blocks(grid, size):
+        key = f"L2A_AC-{name}-{tag}-{block.name}"
+        part = delayed(_lazy_block)(source, name, block, begin, state, dask_key_name=key)
+        shape = (block.rows.stop - block.rows.start, block.columns.stop - block.columns.start)
+        lines.setdefault(block.row, []).append(da.from_delayed(part, shape, dtype))  # type: ignore[no-untyped-call]
+    image: da.Array = da.block([lines[row] for row in sorted(lines)])  # type: ignore[no-untyped-call]
+    return image

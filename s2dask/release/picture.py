@@ -1,0 +1,198 @@
+"""Pictures: the true-colour image, quick-looks, the scene classification in its usual colours."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from s2dask.errors import InputError
+from s2dask.instrument import RESOLUTIONS
+from s2dask.io.schema_tile import reflectance_path
+from s2dask.release.jpeg2000 import ImageArray
+from s2dask.release.tile_store import TileStore
+
+SATURATION: Final = {"L1C": 0.3558, "L2A": 0.2}
+"""Reflectance that the true-colour image shows as 255."""
+SCL_COLOURS: Final = (
+    ("no data", (0, 0, 0)),
+    ("saturated or defective", (255, 0, 0)),
+    ("cast shadow", (47, 47, 47)),
+    ("cloud shadow", (100, 50, 0)),
+    ("vegetation", (0, 160, 0)),
+    ("not vegetated", (255, 230, 90)),
+    ("water", (0, 0, 255)),
+    ("unclassified", (128, 128, 128)),
+    ("cloud, medium probability", (192, 192, 192)),
+    ("cloud, high probability", (255, 255, 255)),
+    ("thin cirrus", (100, 200, 255)),
+    ("snow or ice", (255, 150, 255)),
+)
+"""Name and colour of each class, index = value of SCL; colours as Sen2Cor's."""
+_SLAB: Final = 1024
+_LEGEND: Final = 190
+
+
+def stretch(
+    coded: np.ndarray, offset: int = -1000, quantification: int = 10000, saturation: float = SATURATION["L1C"]
+) -> np.ndarray:
+    """Return one channel of the true-colour image.
+
+    Parameters
+    ----------
+    coded : (...) uint16 or float [1]
+        Counts of a product image, 0 = no data.
+    offset, quantification : int
+        reflectance = (coded + offset) / quantification.
+    saturation : float
+        Reflectance shown as 255.
+
+    Returns
+    -------
+    (...) uint8 [1]
+        0 where there is no data, else 1 to 255, linear in reflectance.
+    """
+    scaled = (coded.astype(np.float32) + np.float32(offset)) * np.float32(255.0 / (quantification * saturation))
+    shown = np.clip(np.floor(scaled + np.float32(0.5)), 1, 255).astype(np.uint8)
+    return np.where(coded > 0, shown, np.uint8(0))
+
+
+def tci(
+    b04: np.ndarray, b03: np.ndarray, b02: np.ndarray,
+    offset: int = -1000, quantification: int = 10000, saturation: float = SATURATION["L1C"],
+) -> np.ndarray:
+    """Return the true-colour image of three coded bands.
+
+    Parameters
+    ----------
+    b04, b03, b02 : (y, x) uint16 [1]
+        Red, green, blue, coded as in the product.
+    offset, quantification, saturation
+        As in `stretch`.
+
+    Returns
+    -------
+    (3, y, x) uint8 [1]
+        Red, green, blue; black where any of the three has no data.
+
+    Notes
+    -----
+    Linear, one stretch for every product, so that neighbours match: 255 is reflectance 0.3558 at L1C and 0.2 at L2A
+    (Sentinel-2 products specification, true-colour image).
+    """
+    channels = np.stack([stretch(band, offset, quantification, saturation) for band in (b04, b03, b02)])
+    return np.where((channels > 0).all(axis=0), channels, np.uint8(0))
+
+
+def _offset(store: TileStore) -> int:
+    return int(store.attrs["radio_add_offset" if store.level == "L1C" else "boa_add_offset"])
+
+
+def has_colour(store: TileStore, resolution: int = 10) -> bool:
+    """Tell whether a tile has the three bands of the true-colour image."""
+    return all(store.has(reflectance_path(resolution, name)) for name in ("B04", "B03", "B02"))
+
+
+def tile_tci(store: TileStore, resolution: int = 10) -> np.ndarray:
+    """Return the true-colour image of a tile, (3, y, x) uint8, made slab by slab."""
+    rows, columns = store.grid.shape(resolution)
+    bands = [store.arrays[reflectance_path(resolution, name)] for name in ("B04", "B03", "B02")]
+    out = np.empty((3, rows, columns), np.uint8)
+    for row in range(0, rows, _SLAB):
+        red, green, blue = (np.asarray(band[row : row + _SLAB]) for band in bands)
+        out[:, row : row + _SLAB] = tci(
+            red, green, blue, _offset(store), int(store.attrs["quantification"]), SATURATION[store.level]
+        )
+    return out
+
+
+def _thin(image: ImageArray, step: int) -> np.ndarray:
+    """Return the mean of the valid counts of step x step cells, 0 where a cell has none."""
+    rows, columns = (-(-n // step) for n in image.shape)
+    out = np.zeros((rows, columns), np.float32)
+    slab = max(1, _SLAB // step)
+    for row in range(0, rows, slab):
+        part = np.asarray(image[row * step : (row + slab) * step]).astype(np.float32)
+        height = -(-part.shape[0] // step)
+        padded = np.zeros((height * step, columns * step), np.float32)
+        padded[: part.shape[0], : part.shape[1]] = part
+        cells = padded.reshape(height, step, columns, step)
+        count = (cells > 0).sum(axis=(1, 3))
+        out[row : row + height] = cells.sum(axis=(1, 3)) / np.maximum(count, 1)
+    return out
+
+
+def thumbnail(store: TileStore, max_size: int) -> np.ndarray:
+    """Return the true-colour image of a tile, (3, y, x) uint8, averaged down to at most `max_size` pixels a side.
+
+    The coarsest resolution that holds the three colours and still has enough pixels is read.
+    """
+    present = [r for r in RESOLUTIONS if has_colour(store, r)]
+    if not present:
+        raise InputError("has not all of B02, B03 and B04", store.url, "make the tile with these bands")
+    enough = [r for r in present if max(store.grid.shape(r)) >= max_size]
+    resolution = max(enough) if enough else min(present)
+    step = max(1, -(-max(store.grid.shape(resolution)) // max_size))
+    red, green, blue = (_thin(store.arrays[reflectance_path(resolution, n)], step) for n in ("B04", "B03", "B02"))
+    return tci(red, green, blue, _offset(store), int(store.attrs["quantification"]), SATURATION[store.level])
+
+
+def preview(store: TileStore, step: int) -> np.ndarray:
+    """Return the true-colour image at 10 m averaged over cells of step x step, (3, y, x) uint8."""
+    red, green, blue = (_thin(store.arrays[reflectance_path(10, name)], step) for name in ("B04", "B03", "B02"))
+    return tci(red, green, blue, _offset(store), int(store.attrs["quantification"]), SATURATION[store.level])
+
+
+def write_rgb(tile_zarr: str, path: str | Path, max_size: int = 1024) -> Path:
+    """Write the true-colour quick-look of an L1C or L2A store as PNG.
+
+    Parameters
+    ----------
+    tile_zarr : str
+    path : str or Path
+        File to write.
+    max_size : int
+        Pixels of the longer side, at most.
+    """
+    store = TileStore.open(tile_zarr)
+    target = Path(path)
+    Image.fromarray(np.moveaxis(thumbnail(store, max_size), 0, -1)).save(target, format="PNG")
+    return target
+
+
+def paint_scl(classes: np.ndarray) -> np.ndarray:
+    """Return a scene classification in colours.
+
+    Parameters
+    ----------
+    classes : (y, x) uint8 [1]
+        Values of SCL, 0 to 11.
+
+    Returns
+    -------
+    (y, x, 3) uint8 [1]
+    """
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(SCL_COLOURS)] = [colour for _, colour in SCL_COLOURS]
+    return np.asarray(table[classes])
+
+
+def write_scl(tile_zarr: str, path: str | Path, max_size: int = 1024) -> Path:
+    """Write the scene classification of an L2A store as PNG, with a legend of the classes that occur."""
+    store = TileStore.open(tile_zarr, "L2A")
+    layer = store.read("conditions/mask/l2a_classification/r20m/scl")
+    step = max(1, -(-max(layer.shape) // max_size))
+    classes = layer[::step, ::step]
+    rows, columns = classes.shape
+    present = [int(value) for value in np.unique(layer) if value < len(SCL_COLOURS)]
+    page = Image.new("RGB", (columns + _LEGEND, max(rows, 20 * len(present) + 8)), "white")
+    page.paste(Image.fromarray(paint_scl(classes)), (0, 0))
+    draw = ImageDraw.Draw(page)
+    for line, value in enumerate(present):
+        name, colour = SCL_COLOURS[value]
+        top = 6 + 20 * line
+        draw.rectangle((columns + 8, top, columns + 24, top + 12), fill=colour, outline=(90, 90, 90))
+        draw.text((columns + 30, top), name, fill=(20, 20, 20))
+    target = Path(path)
+    page.save(target, format="PNG")
+    return target

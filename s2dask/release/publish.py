@@ -1,0 +1,192 @@
+"""Publication: products are built out of sight and appear in one step, whole or not at all."""
+
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from s2dask.errors import ConfigurationError, InputMissing
+from s2dask.io.storage import is_local
+from s2dask.release.picture import has_colour, write_rgb, write_scl
+from s2dask.release.safe_l1c import write_safe_l1c
+from s2dask.release.safe_l2a import write_safe_l2a
+from s2dask.release.safe_manifest import checksum
+from s2dask.release.stac import put_stac, stac_item, write_stac
+from s2dask.release.tile_store import TileStore
+from s2dask.release.zarr_copy import copy_zarr
+
+Builder = Callable[[Path], object]
+"""Builds something in the folder it is given."""
+MANIFEST: Final = "manifest.json"
+_STALE: Final = 24 * 3600.0
+
+
+def file_list(folder: Path) -> list[dict[str, Any]]:
+    """Return path, size [bytes] and SHA-256 of every file below a folder, sorted by path."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST)
+    return [
+        {"path": p.relative_to(folder).as_posix(), "bytes": p.stat().st_size, "sha256": checksum(p, "sha256")}
+        for p in files
+    ]
+
+
+def _write_manifest(folder: Path) -> None:
+    products = sorted(p.name for p in folder.iterdir())
+    files = file_list(folder)
+    content = {"products": products, "bytes": sum(f["bytes"] for f in files), "files": files}
+    with (folder / MANIFEST).open("w", encoding="utf-8") as target:
+        json.dump(content, target, indent=1)
+        target.flush()
+        os.fsync(target.fileno())
+
+
+def verify(delivery: str | Path) -> list[str]:
+    """Return what differs between a delivery and its manifest, a sentence each; nothing when it is intact."""
+    folder = Path(delivery)
+    if not (folder / MANIFEST).exists():
+        raise InputMissing("no manifest.json", str(folder), "give a folder made by publish")
+    stated = {f["path"]: f for f in json.loads((folder / MANIFEST).read_text("utf-8"))["files"]}
+    found = {f["path"]: f for f in file_list(folder)}
+    out = [f"{path} is missing" for path in sorted(stated.keys() - found.keys())]
+    out += [f"{path} is not in the manifest" for path in sorted(found.keys() - stated.keys())]
+    out += [f"{path} has changed" for path in sorted(stated.keys() & found.keys()) if stated[path] != found[path]]
+    return out
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove staging folders of this delivery that a killed process left a day ago or more."""
+    for path in target.parent.glob(f".{target.name}.*.part"):
+        if time.time() - path.stat().st_mtime > _STALE:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _show(staging: Path, target: Path) -> None:
+    """Rename the staging folder to its target; what is there already must be the same."""
+    try:
+        staging.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+        if (target / MANIFEST).exists() and (target / MANIFEST).read_bytes() == (staging / MANIFEST).read_bytes():
+            return
+        raise ConfigurationError(
+            "already delivered, with other content", str(target), "remove it, or deliver to another folder"
+        ) from None
+    handle = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def publish(builders: Sequence[Builder], delivery: str | Path) -> list[str]:
+    """Build products and make them visible in one step.
+
+    Parameters
+    ----------
+    builders : sequence of callable
+        Each gets the staging folder and builds there, in this order; a later one sees what an earlier one made.
+    delivery : str or Path
+        Folder that appears, with everything built and ``manifest.json`` (sizes and SHA-256 of every file).
+
+    Returns
+    -------
+    list of str
+        Paths of the products in the delivery.
+
+    Notes
+    -----
+    The staging folder is hidden and lies beside the delivery, on the same file system, so that the last act is one
+    rename. Whatever happens before it (an error, a kill, a full disk) leaves nothing to be seen; an error removes the
+    staging folder too. Publishing the same bytes again is harmless, other bytes under the same name are refused.
+    """
+    if not is_local(str(delivery)):
+        raise ConfigurationError("deliveries are local folders", str(delivery), "publish locally, then copy")
+    target = Path(str(delivery).removeprefix("file://")).absolute()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(target)
+    staging = target.parent / f".{target.name}.{uuid.uuid4().hex[:12]}.part"
+    staging.mkdir()
+    try:
+        for build in builders:
+            build(staging)
+        _write_manifest(staging)
+        _show(staging, target)
+    finally:
+        if staging.exists():
+            shutil.rmtree(staging, ignore_errors=True)
+    return sorted(str(p) for p in target.iterdir())
+
+
+def _release(store: TileStore, delivery: str | Path, safe: Builder, pictures: dict[str, Builder]) -> list[str]:
+    name = str(store.names.product)
+    hrefs = {"safe": f"./{name}.SAFE", "zarr": f"./{name}.zarr", **{key: f"./{name}_{key}.png" for key in pictures}}
+    item = stac_item(store, hrefs)
+
+    def zarr(folder: Path) -> None:
+        url = copy_zarr(store, str(folder / f"{name}.zarr"))
+        put_stac(url, stac_item(store))
+
+    builders = [safe, zarr, *pictures.values(), lambda folder: write_stac(item, folder / f"{name}.json")]
+    return publish(builders, Path(str(delivery).removeprefix("file://")) / name)
+
+
+def release_l1c(zarr_url: str, delivery: str, meteo: str | None = None) -> list[str]:
+    """Deliver an L1C tile: SAFE, Zarr (zstd), STAC item and quick-look, published in one step.
+
+    Parameters
+    ----------
+    zarr_url : str
+        L1C store.
+    delivery : str
+        Folder in which the folder of the product, named after it, appears.
+    meteo : str, optional
+        ECMWF GRIB file for the SAFE's AUX_DATA.
+
+    Returns
+    -------
+    list of str
+        Paths of what was delivered.
+    """
+    store = TileStore.open(zarr_url, "L1C")
+    name = str(store.names.product)
+    return _release(
+        store, delivery,
+        lambda folder: write_safe_l1c(zarr_url, folder, meteo),
+        {"rgb": lambda folder: write_rgb(zarr_url, folder / f"{name}_rgb.png")} if has_colour(store) else {},
+    )
+
+
+def release_l2a(zarr_url: str, delivery: str, l1c_url: str | None = None, meteo: str | None = None) -> list[str]:
+    """Deliver an L2A tile: SAFE, Zarr (zstd), STAC item, quick-look and scene classification, in one step.
+
+    Parameters
+    ----------
+    zarr_url : str
+        L2A store.
+    delivery : str
+        Folder in which the folder of the product, named after it, appears.
+    l1c_url : str, optional
+        L1C store whose masks go with the SAFE.
+    meteo : str, optional
+        ECMWF GRIB file for the SAFE's AUX_DATA.
+
+    Returns
+    -------
+    list of str
+        Paths of what was delivered.
+    """
+    store = TileStore.open(zarr_url, "L2A")
+    name = str(store.names.product)
+    return _release(
+        store, delivery,
+        lambda folder: write_safe_l2a(zarr_url, folder, l1c_url, meteo),
+        {
+            "rgb": lambda folder: write_rgb(zarr_url, folder / f"{name}_rgb.png"),
+            "scl": lambda folder: write_scl(zarr_url, folder / f"{name}_scl.png"),
+        },
+    )

@@ -1,0 +1,79 @@
+"""Surface reflectance and water vapour from reflectances made by the independent model of one pixel."""
+
+import numpy as np
+import pytest
+from surface_model import top_of_atmosphere
+
+from s2dask.instrument import BANDS
+from s2dask.l2a.conditions import Conditions
+from s2dask.l2a.correction import coefficient_table, correct, gas_gain, height_nodes, over_cells, water_law
+from s2dask.l2a.water_vapour import retrieve
+
+MSL, OZONE, WV, AOT = 1008.0, 320.0, 2.2, 0.25
+SUN, VIEWS = (38.0, 145.0), ((7.0, 100.0), (8.0, 290.0))
+
+
+def conditions() -> Conditions:
+    full = np.full((2, 2), 1.0)
+    sun = np.stack([SUN[0] * full, SUN[1] * full])
+    slots = [np.stack([z * full, a * full]) for z, a in (VIEWS[0], *VIEWS)]
+    views = {name: np.stack(slots) for name in BANDS}
+    return Conditions("S2A", 60.0, (6, 7), sun, views, full, full, WV * full, MSL * full, OZONE * full)
+
+
+def _cells(name: str, slot: np.ndarray, elevation: np.ndarray) -> np.ndarray:
+    c, heights = conditions(), height_nodes(float(elevation.min()), float(elevation.max()))
+    return over_cells(c, coefficient_table(c, name, AOT, heights), heights, (3, 5), slot, elevation)
+
+
+def _toa(name: str, detector: int, height: float, rho: float) -> float:
+    return top_of_atmosphere("S2A", name, SUN, VIEWS[detector - 6], height, AOT, MSL, WV, OZONE, rho)[0]
+
+
+@pytest.mark.parametrize("name", [name for name in BANDS if name != "B10"])
+def test_the_surface_comes_back(name: str) -> None:
+    slot = np.array([[1, 2, 2]], np.uint8)
+    elevation = np.array([[10.0, 730.0, 1500.0]], np.float32)
+    rho = np.random.default_rng(1).uniform(0.0, 0.9, (2, 6))
+    toa = np.array([
+        [_toa(name, 5 + int(slot[0, x // 2]), float(elevation[0, x // 2]), rho[y, x]) for x in range(6)]
+        for y in range(2)
+    ])  # fmt: skip
+    cells = _cells(name, slot, elevation)
+    gain = gas_gain(cells, WV * np.exp(-elevation.astype(float) / 2000.0), *water_law("S2A", name))
+    out = np.empty((2, 6), np.uint16)
+    correct(toa.astype(np.float32), cells, gain, 2, out)
+    # Half a count of coding, and what is lost between heights 500 m apart.
+    np.testing.assert_allclose((out.astype(float) - 1000) / 1e4, rho, atol=3e-4)
+
+
+def test_codes() -> None:
+    cells = np.zeros((1, 1, 5))
+    cells[..., 1] = 1.0
+    image = np.array([[np.nan, np.inf, 6.4535, 0.0, -0.0999, -0.5, 6.0, 0.12344]], np.float32)
+    out = np.empty((1, 8), np.uint16)
+    correct(image, cells, np.ones((1, 1), np.float32), 8, out)
+    assert out.tolist() == [[0, 65535, 65535, 1000, 1, 1, 61000, 2234]]
+
+
+def test_water_vapour_comes_back() -> None:
+    slot = np.array([[1, 2, 1, 1, 1, 1]], np.uint8)
+    elevation = np.array([[0.0, 400.0, 1200.0, 0.0, 0.0, 0.0]], np.float32)
+    rho = [0.4, 0.25, 0.7, 0.03, 0.3, 0.3]
+    pair = {}
+    for name in ("B8A", "B09"):
+        values = [_toa(name, 5 + int(slot[0, i]), float(elevation[0, i]), rho[i]) for i in range(6)]
+        pair[name] = np.array([values], np.float32)
+    pair["B09"][0, 4], pair["B8A"][0, 5] = np.nan, np.inf
+    expected, out = np.full((1, 6), 1.0), np.empty((1, 6))
+    near, deep = (_cells(name, slot, elevation) for name in ("B8A", "B09"))
+    retrieve(pair["B8A"], pair["B09"], near, deep, water_law("S2A", "B8A"), water_law("S2A", "B09"), expected, out)
+    np.testing.assert_allclose(out[0, :3], WV * np.exp(-elevation[0, :3] / 2000.0), atol=2e-3)
+    assert out[0, 3:].tolist() == [1.0, 1.0, 1.0]
+
+
+def test_bands_without_water_have_no_law() -> None:
+    assert water_law("S2A", "B01") == (0.0, 1.0)
+    assert water_law("S2A", "B09")[0] < -0.5
+    assert height_nodes(-3.0, 0.0).tolist() == [-500.0, 0.0]
+    assert height_nodes(0.0, 0.0).tolist() == [0.0, 500.0]

@@ -1,0 +1,82 @@
+"""Classes of known targets, and of real pixels that Sen2Cor classified."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from s2dask.instrument.quality import DEFECTIVE, PARTIALLY_CORRECTED, SATURATED
+from s2dask.l2a import scene_class
+from s2dask.l2a.scene_class import CLASS_BANDS, classify
+
+# Top-of-atmosphere spectra of the bands of CLASS_BANDS, as in textbooks and products.
+TARGETS = {
+    "grass": ((0.085, 0.085, 0.055, 0.40, 0.001, 0.18, 0.08), 4),
+    "conifers": ((0.075, 0.060, 0.038, 0.20, 0.001, 0.09, 0.04), 4),
+    "soil": ((0.13, 0.14, 0.17, 0.27, 0.001, 0.33, 0.28), 5),
+    "desert": ((0.20, 0.27, 0.36, 0.48, 0.004, 0.60, 0.55), 5),
+    "clear sea": ((0.095, 0.060, 0.035, 0.015, 0.001, 0.006, 0.004), 6),
+    "lake": ((0.100, 0.090, 0.070, 0.040, 0.001, 0.010, 0.006), 6),
+    "shadow on grass": ((0.075, 0.055, 0.035, 0.070, 0.001, 0.040, 0.020), 2),
+    "snow": ((0.90, 0.88, 0.88, 0.80, 0.002, 0.08, 0.06), 11),
+    "thick cloud": ((0.65, 0.62, 0.64, 0.66, 0.010, 0.45, 0.35), 9),
+    "high cloud": ((0.70, 0.68, 0.70, 0.72, 0.200, 0.44, 0.33), 9),
+    "cirrus on sea": ((0.115, 0.080, 0.055, 0.035, 0.020, 0.025, 0.02), 10),
+    "thick cirrus on soil": ((0.17, 0.18, 0.21, 0.30, 0.060, 0.33, 0.28), 8),
+}
+
+
+def _classify(spectra: np.ndarray, quality: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    bands = [np.ascontiguousarray(spectra[..., i], np.float32) for i in range(len(CLASS_BANDS))]
+    shape = bands[0].shape
+    out = [np.empty(shape, np.uint8) for _ in range(3)]
+    classify(*bands, np.zeros(shape, np.uint8) if quality is None else quality, *out)
+    return out[0], out[1], out[2]
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_targets(name: str) -> None:
+    spectrum, expected = TARGETS[name]
+    scl, cld, snw = _classify(np.array([[spectrum]]))
+    assert scl[0, 0] == expected
+    assert (snw[0, 0] > 50) == (name == "snow")
+    assert (cld[0, 0] >= 35) == (expected in (8, 9))
+
+
+def test_what_is_no_data_or_defective() -> None:
+    spectra = np.tile(np.array(TARGETS["grass"][0]), (1, 5, 1))
+    spectra[0, 1, 3], spectra[0, 2, 0] = np.nan, np.inf
+    quality = np.array([[PARTIALLY_CORRECTED, SATURATED, 0, SATURATED, DEFECTIVE]], np.uint8)
+    assert _classify(spectra, quality)[0].tolist() == [[4, 0, 1, 1, 1]]
+
+
+def test_any_spectrum_has_a_class_and_bounded_confidence() -> None:
+    spectra = np.random.default_rng(0).uniform(-0.1, 1.4, (300, 300, 7))
+    scl, cld, snw = _classify(spectra)
+    assert scl.max() < scene_class.CLASSES
+    assert scl.min() > 1
+    assert max(cld.max(), snw.max()) <= 100
+
+
+def _real(folder: Path, name: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    content = dict(np.load(folder / "l2a/pixels" / f"{name}.npz"))
+    spectra = content["l1c_dn"][..., [1, 2, 3, 8, 10, 11, 12]].astype(np.float32) / 1e4
+    return content, _classify(spectra)[0]
+
+
+def test_clouds_of_a_real_scene(reference_data: Path) -> None:
+    content, scl = _real(reference_data, "s2cloudless_L1C_13band")
+    truth, found = content["s2cloudless_prob"] > 4000, np.isin(scl, (8, 9, 10))
+    assert (truth == found).mean() > 0.90
+    assert (truth & ~found).sum() / truth.sum() < 0.20
+
+
+def test_water_of_a_real_scene(reference_data: Path) -> None:
+    content, scl = _real(reference_data, "sen1floods11_Spain_7370579_L1C_13band")
+    found, land = scl == 6, content["water_hand_label"] == 0
+    assert found[land].mean() < 0.01
+    assert found[content["water_hand_label"] == 1].mean() > 0.35
+
+
+def test_clear_vegetation_of_a_real_scene(reference_data: Path) -> None:
+    assert (_real(reference_data, "eolearn_L1C_2015-07-11")[1] == 4).mean() > 0.95

@@ -1,0 +1,238 @@
+"""The L1C production functions on a small tile: real geometry, patterned L1B images, stores on disk."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import dask
+import numpy as np
+import pytest
+import radiometry_model
+import zarr
+
+from s2dask.auxdata.datastrip import read_datastrip
+from s2dask.instrument import band, unit
+from s2dask.instrument.quality import NODATA
+from s2dask.instrument.solar import reflectance_conversion
+from s2dask.io import schema
+from s2dask.io.grids import TileGrid
+from s2dask.io.opener import open_tree
+from s2dask.io.schema_strip import conditions
+from s2dask.io.storage import open_array
+from s2dask.io.strips import StripSource
+from s2dask.io.template import create
+from s2dask.io.tiles import open_tile
+from s2dask.io.validation import differences
+from s2dask.io.writer import write_block, write_whole
+from s2dask.l1c.classification import CIRRUS
+from s2dask.production.blocks import Blocking
+from s2dask.production.ortho import (
+    CLASSIFICATION,
+    finish_tile,
+    ortho_array,
+    ortho_tree,
+    start_tile,
+    strip_lines,
+    write_classification,
+    write_ortho,
+)
+from s2dask.production.scene import Scene
+from s2dask.production.setting import open_setting
+from s2dask.production.strip import strip_facts
+from s2dask.qc.records import Record
+
+GRID = TileGrid("28SCB", "EPSG:32628", 305_040, 3_628_020, 6_000, 4_800)
+BLOCKING = Blocking(3_600, 1_800)
+BANDS = ("B03", "B10", "B11")
+RHO = {"B03": 0.30, "B10": 0.03, "B11": 0.40}
+DETECTORS = (8, 9)
+SKIPPED_SCENES = 3
+
+
+def _aux(root: Path, reference: Path) -> Path:
+    """Link the real geometry files into an auxiliary folder."""
+    for kind in ("gipp", "dem", "geoid", "iers"):
+        (root / kind).mkdir(parents=True)
+    for file in (reference / "gipp").iterdir():
+        # the reference SPAMOD is listed by its datastrip, though it holds from a later date on
+        name = file.name.replace("V20210421T233000", "V20150622T000000")
+        (root / "gipp" / name).symlink_to(file)
+    (root / "gipp" / radiometry_model.gipp_name("R2ABCA")).write_text(radiometry_model.r2abca(), "utf-8")
+    for file in (reference / "dem").rglob("*.dt*"):
+        (root / "dem" / f"{file.parent.name}_{file.name}").symlink_to(file)
+    for file in (reference / "geoid").iterdir():
+        (root / "geoid" / file.name).symlink_to(file)
+    (root / "dem" / "SEA").touch()
+    bulletin = next((reference / "iers").glob("*.txt"))
+    (root / "iers" / bulletin.name).symlink_to(bulletin)
+    return root
+
+
+def _counts(name: str, detector: int) -> np.ndarray:
+    """Return counts that make RHO under the sun of the tile, give or take a pattern and the sun's own course."""
+    b, of = band(name), unit("S2A").bands[name]
+    level = RHO[name] * np.cos(np.radians(25.0)) * of.gain * of.solar_irradiance * 0.975 / np.pi
+    line, column = np.mgrid[0 : b.lines_per_scene, 0 : b.columns]
+    wave = 1 + 0.05 * np.sin(line / 7.0 + detector) * np.cos(column / 9.0)
+    return np.round(100 + level * wave).astype(np.uint16)
+
+
+@dataclass(frozen=True)
+class Session:
+    """Stores of a strip of one scene that sees the tile."""
+
+    l0: str
+    l1b: str
+    aux: str
+
+
+@pytest.fixture(scope="module")
+def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Session:
+    reference = request.getfixturevalue("reference_data") / "geometry"
+    root = tmp_path_factory.mktemp("ortho")
+    aux, strip = _aux(root / "aux", reference), read_datastrip(reference / "l1b")
+    t = strip.trajectory
+    later = round(SKIPPED_SCENES * 2304 * strip.line_period * 1e9)
+    attrs = {
+        "unit": "S2A", "detectors": list(DETECTORS), "bands": list(BANDS), "scenes": 1, "codec": "raw12",
+        "line_period": strip.line_period, "aux": str(aux), "baseline": "05.11",
+        "datatake_id": "GS2A_20200816T120221_026904_N05.11", "absolute_orbit": 26904, "relative_orbit": 23,
+        "sensing_start_gps": strip.sensing[0], "sensing_stop_gps": strip.sensing[1],
+    }  # fmt: skip
+    l0, l1b = str(root / "l0.zarr"), str(root / "l1b.zarr")
+    sizes = (len(t.position_time), len(t.attitude_time))
+    create(l0, conditions(2, len(BANDS), *sizes), {"s2dask": attrs})
+    write_whole(l0, "conditions/ephemeris/gps_time", t.position_time)
+    write_whole(l0, "conditions/ephemeris/position", t.position)
+    write_whole(l0, "conditions/attitude/gps_time", t.attitude_time)
+    write_whole(l0, "conditions/attitude/quaternion", t.quaternion)
+    dates = [[strip.first_line_date[d, name] + later for name in BANDS] for d in DETECTORS]
+    write_whole(l0, "conditions/datation/first_line_date", dates)
+    create(l1b, schema.l1b(DETECTORS, BANDS, 1, *sizes), {"s2dask": attrs})
+    for d in DETECTORS:
+        for name in BANDS:
+            path, counts = schema.image_path(d, name), _counts(name, d)
+            write_block(l1b, {path: counts}, {path: (0, 0)})
+    return Session(l0, l1b, str(aux))
+
+
+def _tile(session: Session, url: str, blocking: Blocking) -> tuple[dict[str, object], list[Record]]:
+    init = start_tile(session.l0, session.aux, GRID, blocking, url)
+    init = json.loads(json.dumps(init))
+    blocks = [
+        write_ortho(session.l0, session.l1b, session.aux, url, block, init)
+        for resolution in (10, 20, 60)
+        for block in blocking.blocks(GRID, resolution)
+    ]
+    masks = [write_classification(url, block) for block in blocking.blocks(GRID, 60)]
+    return finish_tile(url, init, blocks, masks), blocks
+
+
+@pytest.fixture(scope="module")
+def tile(session: Session, tmp_path_factory: pytest.TempPathFactory) -> str:
+    url = str(tmp_path_factory.mktemp("tile") / "l1c.zarr")
+    _tile(session, url, BLOCKING)
+    return url
+
+
+@pytest.mark.row("IPF-30")
+def test_the_tile_holds_the_reflectance(tile: str, session: Session) -> None:
+    found = differences(tile, schema.l1c(GRID, DETECTORS, BANDS, chunks=BLOCKING.chunks()))
+    # Zarr keeps no dimension names of a scalar
+    assert [text for text in found if "spatial_ref has dims None" not in text] == []
+    tree = open_tree(tile)
+    zenith = float(open_array(tile, "conditions/geometry/sun_angles")[0].mean())
+    u = reflectance_conversion(datetime(2020, 8, 16, 12, 2, 21))
+    for name, rho in RHO.items():
+        image = tree[schema.reflectance_path(band(name).resolution, name)]
+        expected = rho * (np.cos(np.radians(25.0)) * 0.975) / (np.cos(np.radians(zenith)) * u)
+        assert float(image.mean()) == pytest.approx(expected, rel=2e-3)
+        assert 0.03 < float(image.max() / image.mean()) - 1 < 0.055
+        assert int((open_array(tile, schema.quality_path(band(name).resolution, name))[...] != 0).sum()) == 0
+
+
+def test_attributes_records_and_checks(tile: str, session: Session) -> None:
+    attrs = zarr.open_group(tile, mode="r").attrs["s2dask"]
+    assert attrs["name"].startswith("S2A_MSIL1C_20200816T120221_N0511_R023_T28SCB_")
+    assert attrs["orbit_direction"] == "DESCENDING"
+    assert (attrs["level"], attrs["quantification"], attrs["radio_add_offset"]) == ("L1C", 10000, -1000)
+    assert attrs["sensing_start"].startswith("2020-08-16T12:02:")
+    assert 22 < attrs["solar_zenith"] < 28
+    assert attrs["physical_gains"]["B03"] == unit("S2A").bands["B03"].gain
+    assert attrs["nodata_percentage"] == attrs["data_loss_percentage"] == 0
+    assert attrs["record"]["b03.pixels"] == 600 * 480
+    assert attrs["record"]["b10.valid"] == 100 * 80
+    assert {check["id"]: check["status"] for check in attrs["checks"]} == {
+        "Solar_Angle_Zenith": "PASSED", "Data_Loss": "PASSED",
+    }  # fmt: skip
+    reader = open_tile(tile)
+    assert reader.grid == GRID
+    assert reader.view_angles("B03").shape == (2, 2, 2, 3)
+
+
+@pytest.mark.row("IPF-31")
+def test_the_classification_sees_cirrus(tile: str) -> None:
+    # B03 below the brightness of clouds against an absent B04: only B10 speaks
+    assert (open_array(tile, CLASSIFICATION)[...] == CIRRUS).all()
+    attrs = zarr.open_group(tile, mode="r").attrs["s2dask"]
+    assert attrs["cloud_percentage"] == 100.0
+    assert attrs["snow_percentage"] == 0.0
+
+
+def test_another_blocking_gives_the_same_bytes(tile: str, session: Session, tmp_path: Path) -> None:
+    url = str(tmp_path / "other.zarr")
+    result, _ = _tile(session, url, Blocking(2_400, 1_200))
+    for name in BANDS:
+        r = band(name).resolution
+        for path in (schema.reflectance_path(r, name), schema.quality_path(r, name), schema.footprint_path(r, name)):
+            np.testing.assert_array_equal(open_array(url, path)[...], open_array(tile, path)[...])
+    np.testing.assert_array_equal(open_array(url, CLASSIFICATION)[...], open_array(tile, CLASSIFICATION)[...])
+    assert result["record"] == pytest.approx(zarr.open_group(tile, mode="r").attrs["s2dask"]["record"])
+
+
+@dataclass(frozen=True)
+class StoredScene(Scene):
+    """A scene whose L1B is on disk."""
+
+    l1b: str = ""
+
+    def source(self) -> StripSource:  # type: ignore[override]
+        return StripSource(self.l1b)
+
+
+def test_the_lazy_image_is_the_product(tile: str, session: Session) -> None:
+    scene = StoredScene(session.l0, open_setting(session.l0, session.aux), session.l1b)
+    with dask.config.set(scheduler="threads", num_workers=2):
+        image = ortho_array(scene, GRID, "B11", BLOCKING)
+        assert image.chunks == ((180, 60), (180, 120))
+        stored = open_tree(tile)[schema.reflectance_path(20, "B11")]
+        np.testing.assert_allclose(image.values, stored.values, atol=1e-6)
+        np.testing.assert_array_equal(image.x, stored.x)
+        part = ortho_array(scene, GRID, "B11", BLOCKING, "footprint")[50:70, 100:250]
+        np.testing.assert_array_equal(part, open_array(tile, schema.footprint_path(20, "B11"))[50:70, 100:250])
+    tree = ortho_tree(scene, GRID, ("B03", "B10"))
+    assert tree["r10m/b03"].shape == (480, 600)
+    assert tree["r60m/b10"].dims == ("y", "x")
+
+
+def test_what_the_swath_misses_is_no_data_but_no_loss(session: Session, tmp_path: Path) -> None:
+    url, east = str(tmp_path / "edge.zarr"), TileGrid("28SCB", "EPSG:32628", 330_000, 3_618_000, 3_600, 3_600)
+    init = start_tile(session.l0, session.aux, east, BLOCKING, url)
+    blocks = [
+        write_ortho(session.l0, session.l1b, session.aux, url, block, init)
+        for r in (10, 20, 60)
+        for block in BLOCKING.blocks(east, r)
+    ]
+    masks = [write_classification(url, block) for block in BLOCKING.blocks(east, 60)]
+    record = finish_tile(url, init, blocks, masks)["record"]
+    footprint = open_array(url, schema.footprint_path(20, "B11"))[...]
+    assert 0.02 < (footprint == 0).mean() < 0.98
+    mask = open_array(url, schema.quality_path(20, "B11"))[...]
+    np.testing.assert_array_equal(mask == NODATA, footprint == 0)
+    assert record["nodata_percentage"] > 1
+    assert record["data_loss_percentage"] == 0
+
+
+def test_lines_of_a_strip(session: Session) -> None:
+    assert strip_lines(strip_facts(session.l0)) == {"B03": 2304, "B10": 384, "B11": 1152}
