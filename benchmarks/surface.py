@@ -52,7 +52,7 @@ def _surface(bands: list[Image]) -> tuple[NDArray[np.uint8], Image]:
         ((b04 < 0.08) & (b8a > 0.04) & (b8a < 0.15) & (ndvi < 0.47), 2),
         (((ndvi >= 0.47) & (b02 < 0.15)) | ((ndvi > 0.36) & (green >= 2.5)), 4),
         ((blue <= 1.5) & (b02 <= np.clip(-0.4 * blue + 0.46, 0.15, 0.32)), 5),
-        ((blue > 4) & (b12 < np.clip(0.1 * blue - 0.09, 0.07, 0.21)) & (b02 - b04 > 0.034), 6),
+        ((blue > 4) & (b12 < np.clip(0.1 * blue - 0.09, 0.07, 0.21)) & (b02 - b04 > 0.034) & (b8a < 0.20), 6),
         (rock == 0, 5),
     ]
     kind = np.select([t for t, _ in tests], [np.uint8(k) for _, k in tests], np.uint8(7))
@@ -69,6 +69,7 @@ def numpy_classes(bands: list[Image], quality: NDArray[np.uint8]) -> NDArray[np.
     snow *= _ramp(b02 / np.maximum(b04, 1e-4), 0.85, 0.95)
     kind, factor = _surface(bands)
     cloud = _ramp(b04, 0.08, 0.25) * _ramp(ndsi, -0.24, -0.16) * factor
+    kind = np.where((kind == 7) & (b02 < b11), 5, kind)
     kind = np.where((cloud >= 0.35) | (b10 >= 0.035), 8, kind)
     kind = np.where((b10 > 0.012) & (b10 < 0.035) & (b02 < 0.5), 10, kind)
     kind = np.where(cloud >= 0.65, 9, kind)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from s2dask.cluster.environment import use_kernel_cache
 from s2dask.errors import ConfigurationError, S2Error
 
 app = typer.Typer(
@@ -128,7 +129,10 @@ def info(
 
 def main() -> None:
     """Run the command line; an error that s2dask raises on purpose is one line and an exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    use_kernel_cache()
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.getLogger("s2dask").addHandler(handler)
     try:
         app()
     except S2Error as error:

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from s2dask.cluster.environment import use_kernel_cache
+
+use_kernel_cache()
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import dask
 from distributed import Client, LocalCluster
 
-from s2dask.cluster.environment import THREADS, available_cores
+from s2dask.cluster.environment import KERNEL_CACHE, THREADS, available_cores, kernel_cache
 
 WORKER_MEMORY = "3GiB"
 """Memory limit of one worker."""
@@ -27,7 +27,7 @@ def local_client(workers: int | None = None, memory: str = WORKER_MEMORY, dashbo
     """
     settings = {
         "distributed.scheduler.no-workers-timeout": "2 minutes",
-        "distributed.nanny.pre-spawn-environ": THREADS,
+        "distributed.nanny.pre-spawn-environ": THREADS | {KERNEL_CACHE: kernel_cache()},
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
     }

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from resource import RUSAGE_SELF, getrusage
+from pathlib import Path
 from typing import Any
 
 import dask
@@ -50,6 +50,14 @@ class Ref:
     key: str
 
 
+def _peak_bytes() -> int:
+    """Return the largest resident memory of this process [B]; getrusage would count that of its parent too."""
+    for line in Path("/proc/self/status").read_text("ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
 def _run(key: str, function: Callable[..., Any], inputs: Mapping[str, Outcome], args: Any, kwargs: Any) -> Outcome:
     def resolve(value: Any) -> Any:
         if isinstance(value, Ref):
@@ -61,7 +69,7 @@ def _run(key: str, function: Callable[..., Any], inputs: Mapping[str, Outcome], 
     start = time.perf_counter()
     result = function(*[resolve(a) for a in args], **{k: resolve(v) for k, v in kwargs.items()})
     seconds = time.perf_counter() - start
-    return Outcome(key, key.split("-", 1)[0], result, seconds, getrusage(RUSAGE_SELF).ru_maxrss * 1024)
+    return Outcome(key, key.split("-", 1)[0], result, seconds, _peak_bytes())
 
 
 def _references(value: Any) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """L1C tiles of any form behind one small reader: our Zarr or a SAFE product."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -135,9 +136,9 @@ class ZarrTile:
         return np.asarray(array[BANDS[name].index], np.float64)
 
     def meteo(self) -> str | None:
-        """Return the weather file that the tile names, if it does."""
+        """Return the weather file that the tile names, if it is still there."""
         path = self.attrs.get("meteo")
-        return None if path is None else str(path)
+        return str(path) if path is not None and Path(str(path)).is_file() else None
 
 
 def open_tile(url: str) -> TileReader:

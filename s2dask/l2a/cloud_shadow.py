@@ -20,6 +20,12 @@ STEP: Final = 60.0
 """Between them [m]."""
 MATCH: Final = 0.4
 """Share of dark ground under a cloud's shadow that makes it one."""
+AROUND: Final = 1500.0
+"""Half the edge of the square that ground is compared with [m] ..."""
+DARKER: Final = 0.6
+"""... how dark it is next to it, when it may be in shadow ..."""
+ENOUGH: Final = 50
+"""... and the cells of clear ground that this takes."""
 SMALLEST: Final = 2
 """Cells of a cloud that is looked at."""
 CLEAR: Final = 0
@@ -83,6 +89,34 @@ def cell_kinds(scl, factor):  # type: ignore[no-untyped-def]
                         count[CLEAR] += 1
             out[i, j] = np.argmax(count)
     return out
+
+
+def darker_than_around(kind: NDArray[np.uint8], near: NDArray[np.uint8], cell: float) -> NDArray[np.uint8]:
+    """Return the kinds of cells with those as dark that are much darker than the clear ground around them.
+
+    Parameters
+    ----------
+    kind : (row, column) uint8
+    near : (row, column) uint8
+        Reflectance in the near infrared, in any unit.
+    cell : float [m]
+    """
+    ground = ((kind == CLEAR) | (kind == DARK)) & (near > 0)
+    radius = max(round(AROUND / cell), 1)
+    count, total = (_box_sum(np.where(ground, v, 0).astype(np.int64), radius) for v in (1, near))
+    dark = ground & (count >= ENOUGH) & (near * count < DARKER * total)
+    return np.where(dark, DARK, kind).astype(np.uint8)
+
+
+def _box_sum(values: NDArray[np.int64], radius: int) -> NDArray[np.int64]:
+    """Return sums over squares of ``2 radius + 1`` cells, cut at the edges."""
+    rows, columns = values.shape
+    sums = np.zeros((rows + 1, columns + 1), np.int64)
+    sums[1:, 1:] = values.cumsum(axis=0).cumsum(axis=1)
+    top, left = (np.maximum(np.arange(n) - radius, 0) for n in (rows, columns))
+    bottom, right = (np.minimum(np.arange(n) + radius + 1, n) for n in (rows, columns))
+    corners = [sums[np.ix_(i, j)] for i in (bottom, top) for j in (right, left)]
+    return np.asarray(corners[0] - corners[1] - corners[2] + corners[3])
 
 
 @njit(nogil=True, cache=True)

@@ -70,7 +70,7 @@ def _surface(b02, b03, b04, b8a, b11, b12):  # type: ignore[no-untyped-def]
         return VEGETATION, 0.0
     if blue <= 1.5 and b02 <= min(max(-0.40 * blue + 0.46, 0.15), 0.32):
         return SOIL, 0.0
-    if blue > 4.0 and b12 < min(max(0.10 * blue - 0.09, 0.07), 0.21) and b02 - b04 > 0.034:
+    if blue > 4.0 and b12 < min(max(0.10 * blue - 0.09, 0.07), 0.21) and b02 - b04 > 0.034 and b8a < 0.20:
         return WATER, 0.0
     rock = _ramp(_ratio(b8a, b11), 0.90, 1.10)
     if rock == 0.0:
@@ -95,7 +95,8 @@ def _pixel(b02, b03, b04, b8a, b10, b11, b12):  # type: ignore[no-untyped-def]
         return CIRRUS, cloud, snow
     if cloud >= 0.35 or b10 >= 0.035:
         return CLOUD_MEDIUM, max(cloud, 0.35), snow
-    return kind, cloud, snow
+    # Built-up ground and bright rock: no cloud is darker in the blue than at 1.6 um.
+    return SOIL if kind == UNCLASSIFIED and b02 < b11 else kind, cloud, snow
 
 
 @njit(nogil=True, cache=True)

@@ -26,7 +26,7 @@ from s2dask.l2a.aerosol import SAMPLE_BANDS, Aerosol, LandSample, mean_water_vap
 from s2dask.l2a.cells import SATURATED, cell_means, cell_union, repeat
 from s2dask.l2a.conditions import NODE_STEP, Conditions, whole_field, whole_views
 from s2dask.l2a.correction import coefficient_table, correct, gas_gain, height_nodes, over_cells, water_law
-from s2dask.l2a.scene_class import CLASS_BANDS, CLASSES, DARK, SHADOW, SOIL, VEGETATION, classify
+from s2dask.l2a.scene_class import CLASS_BANDS, CLASSES, DARK, SHADOW, SOIL, UNCLASSIFIED, VEGETATION, classify
 from s2dask.l2a.water_vapour import retrieve
 
 STEPS: Final = (
@@ -86,8 +86,8 @@ class BlockStatistics:
     ----------
     origin : (int, int)
         First cell.
-    kind, slots : (row, column) uint8
-        Of the cells, for the shadows: what they are, and the slots of the detectors.
+    kind, near, slots : (row, column) uint8
+        Of the cells, for the shadows: what they are, reflectance of B8A in 1/200, and the slots of the detectors.
     sample : LandSample
     heights : (float, float)
         Lowest and highest elevation [m].
@@ -95,6 +95,7 @@ class BlockStatistics:
 
     origin: tuple[int, int]
     kind: Bytes
+    near: Bytes
     slots: Bytes
     sample: LandSample
     heights: tuple[float, float]
@@ -246,7 +247,8 @@ def gather(tile: TileReader, conditions: Conditions, terrain: Terrain | None, wi
     )  # fmt: skip
     kind = cloud_shadow.cell_kinds(scl, window.factor)
     origin = (int(cells.rows.start), int(cells.columns.start))
-    return BlockStatistics(origin, kind, slots, sample, (float(elevation.min()), float(elevation.max())))
+    near = np.nan_to_num(200.0 * reflectance[SAMPLE_BANDS.index("B8A")], nan=0.0).clip(0, 255).astype(np.uint8)
+    return BlockStatistics(origin, kind, near, slots, sample, (float(elevation.min()), float(elevation.max())))
 
 
 def _mosaic(blocks: Sequence[BlockStatistics], name: str, fill: int) -> Bytes:
@@ -263,6 +265,7 @@ def solve(conditions: Conditions, statistics: Sequence[BlockStatistics]) -> Atmo
     """Settle the atmosphere of a tile and the shadows of its clouds from all its blocks (step L2A_AOT_WV)."""
     blocks = sorted(statistics, key=lambda s: s.origin)
     kind, slots = _mosaic(blocks, "kind", cloud_shadow.IGNORED), _mosaic(blocks, "slots", 0)
+    kind = cloud_shadow.darker_than_around(kind, _mosaic(blocks, "near", 0), conditions.cell)
     direction = cloud_shadow.slant(*conditions.tangents_over("B8A", slots))
     shadow = cloud_shadow.shadows(kind, conditions.cell, direction)
     sample = LandSample.join([s.sample for s in blocks])
@@ -337,7 +340,8 @@ def scene_class(tile: TileReader, state: AtmosphereState, window: Window) -> tup
     cells = _cells(tile, window)
     width = tile.grid.shape(CELL)[1]
     shadow = np.unpackbits(state.shadow[cells.rows], axis=1, count=width)[:, cells.columns]
-    scl[(repeat(np.ascontiguousarray(shadow), window.factor, *window.shape) == 1) & (scl == DARK)] = SHADOW
+    covered = repeat(np.ascontiguousarray(shadow), window.factor, *window.shape) == 1
+    scl[covered & np.isin(scl, (DARK, VEGETATION, SOIL, UNCLASSIFIED))] = SHADOW
     return scl, cld, snw
 
 

@@ -102,9 +102,10 @@ def _write_images(store: TileStore, folder: Path) -> list[str]:
 
 
 def _coarser(layer: np.ndarray) -> np.ndarray:
-    """Return a 20 m layer at 60 m: the rounded mean of 3 x 3 pixels."""
-    rows, columns = (n // 3 for n in layer.shape)
-    cells = layer[: 3 * rows, : 3 * columns].reshape(rows, 3, columns, 3)
+    """Return a 20 m layer at 60 m: the rounded mean of 3 x 3 pixels, the last row and column repeated if need be."""
+    rows, columns = (-(-n // 3) for n in layer.shape)
+    padding = [(0, 3 * m - n) for m, n in zip((rows, columns), layer.shape, strict=True)]
+    cells = np.pad(layer, padding, mode="edge").reshape(rows, 3, columns, 3)
     return np.asarray(np.floor(cells.mean(axis=(1, 3)) + 0.5), np.uint8)
 
 

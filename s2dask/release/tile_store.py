@@ -37,7 +37,8 @@ class TileStore:
     def open(cls, url: str, level: str | None = None) -> "TileStore":
         """Open a store of a level (None: L1C or L2A), or refuse it by name."""
         try:
-            group = zarr.open_group(zarr_store(url, read_only=True), mode="r")
+            # not the consolidated metadata, which do not know attributes set since (those of spatial_ref)
+            group = zarr.open_group(zarr_store(url, read_only=True), mode="r", use_consolidated=False)
         except (FileNotFoundError, ValueError) as error:
             raise InputError(f"not a readable Zarr group ({type(error).__name__})", url, "check the path") from error
         root: dict[str, Any] = dict(group.attrs.asdict())

@@ -14,8 +14,12 @@ from s2dask.release.tile_store import TileStore
 def _spec(array: "zarr.Array[Any]") -> VariableSpec:
     names = getattr(array.metadata, "dimension_names", None) or ()
     fill = array.fill_value
+    attrs: dict[str, Any] = dict(array.attrs.asdict())
+    if "grid_mapping" in attrs:
+        # makes the grid mapping a coordinate: EOPF readers refuse data variables that have no chunks
+        attrs.setdefault("coordinates", attrs["grid_mapping"])
     return VariableSpec(
-        tuple(str(name) for name in names), array.shape, array.chunks, str(array.dtype), array.attrs.asdict(),
+        tuple(str(name) for name in names), array.shape, array.chunks, str(array.dtype), attrs,
         0 if fill is None else fill.item() if isinstance(fill, np.generic) else fill,
     )
 
@@ -32,7 +36,7 @@ def _copy_array(source: "zarr.Array[Any]", target: "zarr.Array[Any]") -> None:
 
 
 def copy_zarr(store: TileStore, target: str) -> str:
-    """Copy a tile store in the delivery profile (zstd, bit-shuffled), chunks and attributes unchanged.
+    """Copy a tile store in the delivery profile (zstd, bit-shuffled), values and chunks unchanged.
 
     Parameters
     ----------
@@ -41,7 +45,7 @@ def copy_zarr(store: TileStore, target: str) -> str:
         Store to make; one that is there is replaced.
     """
     schema: Schema = {path: _spec(array) for path, array in store.arrays.items()}
-    group = zarr.open_group(zarr_store(store.url, read_only=True), mode="r")
+    group = zarr.open_group(zarr_store(store.url, read_only=True), mode="r", use_consolidated=False)
     create(target, schema, group.attrs.asdict(), profile="delivery")
     for path, array in store.arrays.items():
         _copy_array(array, open_array(target, path, mode="r+"))

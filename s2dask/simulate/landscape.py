@@ -254,7 +254,7 @@ def _clouds(lattice: Lattice, seed: int, cover: float) -> NDArray[np.uint8]:
     lon, lat = lattice.longitudes(), lattice.latitudes()
     scale = np.cos(np.radians(lattice.north))
     out = np.empty((lat.size, lon.size), np.uint8)
-    _cloud_mask(lon * METRES_PER_DEGREE * scale / 50.0, lat * METRES_PER_DEGREE / 50.0, field, limit, out)
+    _cloud_mask(lon * METRES_PER_DEGREE * scale / 24.0, lat * METRES_PER_DEGREE / 24.0, field, limit, out)
     return out
 
 
@@ -279,7 +279,7 @@ def build_landscape(
         Middle of the window [deg].
     options : SimulationOptions
     """
-    radius = 0.52 * options.window
+    radius = 0.46 * options.window
     reach = (1.7 * radius + 2000.0) / METRES_PER_DEGREE
     scale = float(np.cos(np.radians(centre[1])))
     west, north = np.floor((centre[0] - reach / scale) * 60) / 60, np.ceil((centre[1] + reach) * 60) / 60

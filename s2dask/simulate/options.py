@@ -51,7 +51,7 @@ class SimulationOptions:
     water_vapour: float = 2.0
     ozone: float = 300.0
     pressure: float = 1016.0
-    cloud_cover: float = 0.06
+    cloud_cover: float = 0.10
     geometry: str | None = None
     lose_frames: int = 0
     bit_errors: float = 0.0

@@ -10,9 +10,11 @@ from release_model import GRID, image, make_l1c, make_l2a
 from s2dask.instrument import BANDS, bands_of
 from s2dask.io.grids import TileGrid
 from s2dask.io.schema import L2A_BANDS
+from s2dask.release.publish import release_l1c
 from s2dask.release.safe_l1c import write_safe_l1c
 from s2dask.release.safe_l2a import write_safe_l2a
 
+GDAL = tuple(int(part) for part in rasterio.__gdal_version__.split(".")[:2])
 ORDER = {
     10: ("B04", "B03", "B02", "B08"),
     20: ("B05", "B06", "B07", "B8A", "B11", "B12"),
@@ -85,6 +87,32 @@ def test_gdal_opens_the_product_as_a_whole(l1c: Path, l2a: Path) -> None:
             found = source.subdatasets
         assert len(found) == 4
         assert all(name.startswith(f"SENTINEL2_{level}:") for name in found)
+
+
+def test_a_decimated_tile(tmp_path: Path) -> None:
+    grid = TileGrid("28SCB", "EPSG:32628", 300000, 3700020, 109800, 109800, 64)
+    first = write_safe_l1c(make_l1c(tmp_path / "a.zarr", grid, decimation=64), tmp_path)
+    with rasterio.open(f"SENTINEL2_L1C:{first}/MTD_MSIL1C.xml:20m:EPSG_32628") as source:
+        assert source.shape == (86, 86)
+    images = first.glob("GRANULE/*/IMG_DATA/*_B02.jp2")
+    with rasterio.open(next(images)) as source:
+        assert source.transform.a == 640
+        np.testing.assert_array_equal(source.read(1), image(grid, 10, 1))
+    second = write_safe_l2a(make_l2a(tmp_path / "b.zarr", grid, decimation=64), tmp_path)
+    with rasterio.open(next(second.glob("GRANULE/*/QI_DATA/MSK_CLDPRB_60m.jp2"))) as source:
+        assert source.shape == (29, 29)
+        assert (source.read(1) == 40).all()
+
+
+@pytest.mark.skipif(GDAL < (3, 12), reason="the Zarr driver of this GDAL does not know the codecs of Zarr 3")
+def test_a_delivered_zarr_opens_in_gdal(tmp_path: Path) -> None:
+    paths = release_l1c(make_l1c(tmp_path / "t.zarr"), str(tmp_path / "out"))
+    url = next(path for path in paths if path.endswith(".zarr"))
+    with rasterio.open(f'ZARR:"{url}":/measurements/reflectance/r10m/b02') as source:
+        assert source.crs.to_epsg() == 32628
+        assert tuple(source.transform)[:6] == GRID.transform(10)
+        assert (source.scales[0], source.offsets[0]) == (1e-4, -0.1)
+        np.testing.assert_array_equal(source.read(1), image(GRID, 10, 1))
 
 
 def test_a_twenty_kilometre_window(tmp_path: Path) -> None:

@@ -76,3 +76,11 @@ def test_what_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="not a Zarr"):
         open_tile(str(tmp_path / "empty"))
+
+
+def test_a_weather_file_that_is_gone_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "AUX_ECMWFT.grib"
+    url = _tile(tmp_path, meteo=str(file))
+    assert open_tile(url).meteo() is None
+    file.touch()
+    assert open_tile(url).meteo() == str(file)

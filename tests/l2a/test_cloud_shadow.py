@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from s2dask.l2a.cloud_shadow import CLOUD, DARK, IGNORED, Slant, label, shadows, slant
+from s2dask.l2a.cloud_shadow import CLOUD, DARK, IGNORED, Slant, darker_than_around, label, shadows, slant
 from s2dask.l2a.conditions import tangents
 
 
@@ -39,6 +39,20 @@ def test_the_shadow_is_found(height: float, azimuth: float) -> None:
     found = shadows(kind, 60.0, _slant(sun, view))
     assert (found & shadow).sum() > 0.95 * shadow.sum()
     assert (found & ~shadow).sum() <= 0.02 * shadow.sum()
+
+
+def test_ground_is_compared_with_the_ground_around() -> None:
+    random = np.random.default_rng(4)
+    near = random.integers(50, 70, (90, 110)).astype(np.uint8)
+    near[20:30, 40:50], near[60:, 60:] = 20, 8
+    kind = np.zeros(near.shape, np.uint8)
+    kind[60:, 60:], kind[25, 45] = IGNORED, CLOUD
+    found = darker_than_around(kind, near, 60.0)
+    expected = kind.copy()
+    expected[20:30, 40:50] = DARK
+    expected[25, 45] = CLOUD
+    np.testing.assert_array_equal(found, expected)
+    assert not darker_than_around(kind[:6, :6], near[:6, :6], 60.0).any()
 
 
 def test_nothing_dark_no_shadow() -> None:
