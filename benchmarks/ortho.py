@@ -1,28 +1,23 @@
 """Orthoimages on one core: a whole block (location, B-spline, reflectance, masks) against GDAL's bare resampling.
 
-    NUMBA_NUM_THREADS=1 taskset -c 0 python benchmarks/ortho.py [history.jsonl]
+    NUMBA_NUM_THREADS=1 taskset -c 0 python benchmarks/ortho.py [figures.jsonl]
 
 The block is 3660 x 3660 pixels of the four 10 m bands over Madeira, cut from three detectors, with the real geometry
 of the reference data ($S2DASK_REFERENCE_DATA). GDAL warps an image of that size by an affine transform with its cubic
-spline: no viewing model, no terrain, no prefilter, no masks. Medians of CPU time are printed and appended to the
-history.
+spline: no viewing model, no terrain, no prefilter, no masks. Medians of CPU time are reported.
 """
 
-import json
 import os
 import resource
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.warp import Resampling, reproject
+from reporting import Case, alternate, cpu_seconds, report
 
 from s2dask.auxdata.terrain import Terrain
 from s2dask.geometry import ViewingModel
@@ -70,12 +65,6 @@ def _gdal(image: NDArray[np.uint16], shape: tuple[int, int]) -> NDArray[np.uint1
     return out
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.process_time()
-    work()
-    return time.process_time() - start
-
-
 def _parts(run: Callable[..., object]) -> dict[str, float]:
     """Return the CPU time of the parts of a block [s]."""
     model, terrain, p, source = run.args  # type: ignore[attr-defined]
@@ -83,21 +72,21 @@ def _parts(run: Callable[..., object]) -> dict[str, float]:
     pixels = block_pixels(10, slice(0, rows), slice(0, columns))
     lattice, window = tile_frame(GRID).lattice(pixels), tile_terrain(terrain, p.box)
     heights = pixel_heights(lattice, pixels, window.frame, window.heights)
-    times = {"heights": _seconds(lambda: pixel_heights(lattice, pixels, window.frame, window.heights))}
-    times["nodes, all detectors"] = _seconds(
+    times = {"heights": cpu_seconds(lambda: pixel_heights(lattice, pixels, window.frame, window.heights))}
+    times["nodes, all detectors"] = cpu_seconds(
         lambda: [locate_nodes(model, NAME, d, lattice, p.heights, LINES) for d in DETECTORS]
     )
     nodes = locate_nodes(model, NAME, 9, lattice, p.heights, LINES)
     scratch, strips = Scratch(16 * columns), pixels.strips(16)
-    times["locate, one detector"] = _seconds(lambda: [locate(nodes, s, heights[at], 0, scratch) for at, s in strips])
+    times["locate, one detector"] = cpu_seconds(lambda: [locate(nodes, s, heights[at], 0, scratch) for at, s in strips])
     counts, quality = source.read(9, NAME, 5000, 9500)
-    times["prefilter 4500 lines"] = _seconds(lambda: prepare_image(counts, quality, 5000, LINES))
+    times["prefilter 4500 lines"] = cpu_seconds(lambda: prepare_image(counts, quality, 5000, LINES))
     image = prepare_image(counts, quality, 5000, LINES)
     y, x = np.mgrid[0:64, 0:2400].astype(float)
     line, column = 6000 + 0.98 * y + 0.2 * x, 80 + 0.98 * x - 0.2 * y
     out, flags, one = np.zeros(y.shape, np.float32), np.zeros(y.shape, np.uint8), np.ones(y.shape, np.uint8)
     interpolate(image, line, column, 0, 1, one, out, flags)
-    seconds = _seconds(lambda: interpolate(image, line, column, 0, 1, one, out, flags))
+    seconds = cpu_seconds(lambda: interpolate(image, line, column, 0, 1, one, out, flags))
     times["B-spline"] = seconds * rows * columns / y.size
     return times
 
@@ -134,21 +123,12 @@ def main() -> None:
     peer = run.args[3].counts[: int(rows * 0.8), :]
     run()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    ours, gdal = [], []
-    for _ in range(REPEATS):
-        ours.append(_seconds(run))
-        gdal.append(_seconds(lambda: _gdal(peer, (rows // 2, columns // 2))) * 4)
+    seconds = alternate({"ours": run, "GDAL": lambda: _gdal(peer, (rows // 2, columns // 2))}, REPEATS)
     mega = rows * columns / 1e6
-    speed, bare = len(NAMES) * mega / median(ours), mega / median(gdal)
-    print(f"block of {len(NAMES)} x {mega:.1f} Mpx: {speed:.1f} Mpx/s")
-    print(f"GDAL cubic spline alone {bare:.1f} Mpx/s; ratio {speed / bare:.2f}")
-    print(f"peak memory of the process after one block {peak:.2f} GiB")
-    for name, seconds in _parts(run).items():
-        print(f"  {name:<24}{seconds:7.3f} s {mega / seconds:8.0f} Mpx/s")
-    if len(sys.argv) > 1:
-        row = {"date": datetime.now(UTC).isoformat(), "speed": speed, "gdal": bare, "ratio": speed / bare, "peak": peak}
-        with open(sys.argv[1], "a", encoding="utf-8") as history:
-            history.write(json.dumps(row) + "\n")
+    speed = {"ours": len(NAMES) * mega / seconds["ours"], "GDAL cubic spline": mega / 4 / seconds["GDAL"]}
+    report("ortho", [Case(f"block of {len(NAMES)} x {mega:.1f} Mpx", speed, extra={"peak GiB": peak})])
+    for name, part in _parts(run).items():
+        print(f"  {name:<24}{part:7.3f} s {mega / part:8.0f} Mpx/s")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,13 @@
 """L1B radiometry on one core: the single pass against the same steps in plain NumPy and against copying memory.
 
-    taskset -c 0 python benchmarks/radiometry.py [history.jsonl]
+    taskset -c 0 python benchmarks/radiometry.py [figures.jsonl]
 
-Each measurement alternates ours, NumPy and memcpy; medians of CPU time are printed, and appended to the history.
+Each measurement alternates ours, NumPy and memcpy; medians of CPU time are reported.
 """
-
-import json
-import sys
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
-from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
+from reporting import Case, alternate, megapixels_per_second, report
 
 from s2dask.instrument import BANDS, band
 from s2dask.l1b.parameters import BandParameters, RadiometricParameters, band_parameters
@@ -63,7 +56,7 @@ def _leak(victim: str, y: NDArray[np.float32], source: str) -> NDArray[np.float3
 
 
 def numpy_chain(raw: Images, parameters: RadiometricParameters) -> dict[str, tuple[NDArray[np.uint16], ...]]:
-    """The same correction, one NumPy expression per step, for lines that are all good."""
+    """Make the same correction, one NumPy expression per step, for lines that are all good."""
     y = {name: _offset_free(lines, parameters.bands[name]) for name, lines in raw.items()}
     out: dict[str, tuple[NDArray[np.uint16], ...]] = {}
     for name, lines in raw.items():
@@ -89,14 +82,8 @@ def numpy_chain(raw: Images, parameters: RadiometricParameters) -> dict[str, tup
     return out
 
 
-def _cpu(function: Callable[[], object]) -> float:
-    start = time.process_time()
-    function()
-    return time.process_time() - start
-
-
-def measure(title: str, names: tuple[str, ...], parameters: RadiometricParameters) -> dict[str, float | str]:
-    """Alternate ours, NumPy and memcpy on one granule of some bands and return the medians [Mpx/s]."""
+def measure(title: str, names: tuple[str, ...], parameters: RadiometricParameters) -> Case:
+    """Alternate ours, NumPy and memcpy on one granule of some bands."""
     random = np.random.default_rng(1)
     raw = {
         n: random.integers(440, 3000, (band(n).lines_per_scene, band(n).raw_columns)).astype(np.uint16) for n in names
@@ -119,18 +106,9 @@ def measure(title: str, names: tuple[str, ...], parameters: RadiometricParameter
         difference = np.abs(found[n].counts.astype(int) - expected[n][0].astype(int)).max()
         if difference > 1:
             raise SystemExit(f"{n}: the two chains differ by {difference} DN")
-    times: dict[str, list[float]] = {"ours": [], "numpy": [], "memcpy": []}
-    for _ in range(REPEATS):
-        times["ours"].append(_cpu(ours))
-        times["numpy"].append(_cpu(lambda: numpy_chain(raw, parameters)))
-        times["memcpy"].append(_cpu(copies))
-    pixels = sum(lines.size for lines in raw.values()) / 1e6
-    speed = {key: pixels / median(values) for key, values in times.items()}
-    print(
-        f"{title:24s} ours {speed['ours']:7.0f}  numpy {speed['numpy']:6.0f}  memcpy {speed['memcpy']:7.0f} Mpx/s"
-        f"   ours/numpy {speed['ours'] / speed['numpy']:5.1f}   ours/memcpy {speed['ours'] / speed['memcpy']:5.2f}"
-    )
-    return {"case": title, **speed}
+    contestants = {"ours": ours, "numpy": lambda: numpy_chain(raw, parameters), "memcpy": copies}
+    pixels = sum(lines.size for lines in raw.values())
+    return Case(title, megapixels_per_second(pixels, alternate(contestants, REPEATS)))
 
 
 def main() -> None:
@@ -141,11 +119,7 @@ def main() -> None:
         crosstalk[band(victim).index, band(source).index] = value
     parameters = RadiometricParameters("S2A", DETECTOR, {n: _band(n, random) for n in BANDS}, crosstalk=crosstalk)
     cases = {"10 m VNIR (B04)": ("B04",), "20 m VNIR (B05)": ("B05",), "60 m VNIR (B01)": ("B01",), "SWIR trio": TRIO}
-    results = [measure(title, names, parameters) for title, names in cases.items()]
-    if len(sys.argv) > 1:
-        entry = {"benchmark": "radiometry", "date": datetime.now(UTC).isoformat(), "results": results}
-        with Path(sys.argv[1]).open("a", encoding="utf-8") as history:
-            history.write(json.dumps(entry) + "\n")
+    report("radiometry", [measure(title, names, parameters) for title, names in cases.items()])
 
 
 if __name__ == "__main__":

@@ -1,20 +1,13 @@
 """L2A on one core: surface reflectance and scene classification against the same in plain NumPy, and memory copies.
 
-    taskset -c 0 python benchmarks/surface.py [history.jsonl]
+    taskset -c 0 python benchmarks/surface.py [figures.jsonl]
 
-Each measurement alternates ours, NumPy and memcpy; medians of CPU time are printed, and appended to the history.
+Each measurement alternates ours, NumPy and memcpy; medians of CPU time are reported.
 """
-
-import json
-import sys
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
-from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
+from reporting import Case, alternate, megapixels_per_second, report
 
 from s2dask.l2a.correction import correct, gas_gain
 from s2dask.l2a.scene_class import classify
@@ -25,7 +18,7 @@ Image = NDArray[np.float32]
 
 
 def numpy_correction(image: Image, cells: NDArray[np.float64], gain: Image, factor: int) -> NDArray[np.uint16]:
-    """The same correction, one NumPy expression after the other."""
+    """Make the same correction, one NumPy expression after the other."""
     path, reach, albedo = (cells[..., k].astype(np.float32) for k in range(3))
     gain, path, reach, albedo = (
         np.repeat(np.repeat(c, factor, 0), factor, 1)[: image.shape[0], : image.shape[1]]
@@ -62,7 +55,7 @@ def _surface(bands: list[Image]) -> tuple[NDArray[np.uint8], Image]:
 
 
 def numpy_classes(bands: list[Image], quality: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The same classes, one NumPy expression per test."""
+    """Find the same classes, one NumPy expression per test."""
     b02, b03, b04, b8a, b10, b11, b12 = bands
     ndsi = (b03 - b11) / np.maximum(b03 + b11, 1e-4)
     snow = _ramp(ndsi, 0.2, 0.42) * _ramp(b8a, 0.15, 0.35) * _ramp(b02, 0.18, 0.22)
@@ -78,27 +71,7 @@ def numpy_classes(bands: list[Image], quality: NDArray[np.uint8]) -> NDArray[np.
     return np.where(np.isnan(b02 + b03 + b04 + b8a + b10 + b11 + b12), 0, kind).astype(np.uint8)
 
 
-def _cpu(function: Callable[[], object]) -> float:
-    start = time.process_time()
-    function()
-    return time.process_time() - start
-
-
-def measure(title: str, pixels: int, cases: dict[str, Callable[[], object]]) -> dict[str, float | str]:
-    """Alternate the cases and return their medians [Mpx/s]."""
-    times: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(REPEATS):
-        for name, function in cases.items():
-            times[name].append(_cpu(function))
-    speed = {name: pixels / 1e6 / median(values) for name, values in times.items()}
-    print(
-        f"{title:28s} ours {speed['ours']:6.0f}  numpy {speed['numpy']:6.1f}  memcpy {speed['memcpy']:6.0f} Mpx/s"
-        f"   ours/numpy {speed['ours'] / speed['numpy']:5.1f}   ours/memcpy {speed['ours'] / speed['memcpy']:5.2f}"
-    )
-    return {"case": title, **speed}
-
-
-def correction() -> dict[str, float | str]:
+def correction() -> Case:
     """Measure the correction of a 20 m band of a whole tile, its gases among it."""
     random = np.random.default_rng(0)
     image = random.uniform(0.02, 0.6, (EDGE, EDGE)).astype(np.float32)
@@ -121,10 +94,10 @@ def correction() -> dict[str, float | str]:
     if difference > 1:
         raise SystemExit(f"the two corrections differ by {difference} DN")
     cases = {"ours": ours, "numpy": plain, "memcpy": lambda: np.copyto(copy, image)}
-    return measure("surface reflectance, 20 m", image.size, cases)
+    return Case("surface reflectance, 20 m", megapixels_per_second(image.size, alternate(cases, REPEATS)))
 
 
-def classification() -> dict[str, float | str]:
+def classification() -> Case:
     """Measure the classification of a quarter of a tile, of spectra of all kinds."""
     random, edge = np.random.default_rng(1), EDGE // 2
     spectra = np.array([
@@ -153,16 +126,12 @@ def classification() -> dict[str, float | str]:
             np.copyto(target, source)
 
     cases = {"ours": ours, "numpy": lambda: numpy_classes(bands, quality), "memcpy": copy}
-    return measure("scene classification, 20 m", edge * edge, cases)
+    return Case("scene classification, 20 m", megapixels_per_second(edge * edge, alternate(cases, REPEATS)))
 
 
 def main() -> None:
     """Measure both."""
-    results = [correction(), classification()]
-    if len(sys.argv) > 1:
-        entry = {"benchmark": "surface", "date": datetime.now(UTC).isoformat(), "results": results}
-        with Path(sys.argv[1]).open("a", encoding="utf-8") as history:
-            history.write(json.dumps(entry) + "\n")
+    report("surface", [correction(), classification()])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from s2dask.cluster.environment import use_kernel_cache
 from s2dask.errors import ConfigurationError, S2Error
 
 app = typer.Typer(
@@ -19,6 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+WITHHELD = 8
+"""Exit code when a concluding check keeps a product from delivery."""
 Workers = Annotated[int | None, typer.Option("--workers", "-w", help="Worker processes; default: one per core.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for products and working stores.")]
 
@@ -51,13 +52,17 @@ def simulate(
     session: Annotated[Path, typer.Argument(help="Folder to write the session to.")],
     detectors: Annotated[str, typer.Option(help="Detectors, 1 to 12.")] = "6,7",
     bands: Annotated[str, typer.Option(help="Bands, or 'all'.")] = "all",
-    scenes: Annotated[int | None, typer.Option(help="Scenes of 3.6 s; default: enough to see the window in every band.")] = None,
+    scenes: Annotated[
+        int | None, typer.Option(help="Scenes of 3.6 s; default: enough to see the window in every band.")
+    ] = None,
+    window: Annotated[int, typer.Option(help="Edge of the square that all bands see [m], a multiple of 60.")] = 20_040,
     unit: Annotated[str, typer.Option(help="S2A, S2B, S2C or S2D.")] = "S2A",
     seed: Annotated[int, typer.Option(help="Seed.")] = 1,
     aot: Annotated[float, typer.Option(help="Aerosol optical thickness at 550 nm.")] = 0.15,
     water_vapour: Annotated[float, typer.Option(help="Water vapour column [cm].")] = 2.0,
     geometry: Annotated[
-        Path | None, typer.Option(help="Folder of a real L1B datastrip: its orbit, attitude, viewing directions and DEM are used.")
+        Path | None,
+        typer.Option(help="Folder of a real L1B datastrip: its orbit, attitude, viewing directions and DEM are used."),
     ] = None,
     lose_frames: Annotated[int, typer.Option(help="Frames to lose at random.")] = 0,
     bit_errors: Annotated[float, typer.Option(help="Symbol error rate on the link.")] = 0.0,
@@ -65,7 +70,7 @@ def simulate(
 ) -> None:
     """Simulate a CADIP-like session (DSDB and DSIB files, GIPPs, DEM, meteo) with its truth."""
     from s2dask.instrument import BANDS
-    from s2dask.simulate.session import SimulationOptions
+    from s2dask.simulate.options import SimulationOptions
     from s2dask.simulate.session import simulate as run_simulation
 
     names = tuple(BANDS) if bands == "all" else tuple(bands.replace(" ", "").split(","))
@@ -73,6 +78,7 @@ def simulate(
         detectors=tuple(_numbers(detectors, "--detectors")),
         bands=names,
         scenes=scenes,
+        window=window,
         unit=unit,
         seed=seed,
         aot=aot,
@@ -92,7 +98,9 @@ def run(
     out: Out = Path("products"),
     tile: Annotated[str | None, typer.Option(help="Only this tile, e.g. 28SCB.")] = None,
     window: Annotated[str | None, typer.Option(help="x0,y0,width,height [m] inside the tile, multiples of 60.")] = None,
-    aux: Annotated[str | None, typer.Option(help="Folder of GIPPs, DEM, geoid, IERS and meteo; default: SESSION/aux.")] = None,
+    aux: Annotated[
+        str | None, typer.Option(help="Folder of GIPPs, DEM, geoid, IERS and meteo; default: SESSION/aux.")
+    ] = None,
     workers: Workers = None,
 ) -> None:
     """Process a session or a real L1C product."""
@@ -100,7 +108,10 @@ def run(
     from s2dask.production.chain import run as run_chain
     from s2dask.production.progress import terminal
 
-    corner = None if window is None else tuple(_numbers(window, "--window", 4))
+    corner = None
+    if window is not None:
+        x0, y0, width, height = _numbers(window, "--window", 4)
+        corner = (x0, y0, width, height)
     with local_client(workers) as client:
         typer.echo(f"dashboard {client.dashboard_link}")
         with terminal() as listener:
@@ -109,6 +120,10 @@ def run(
             )
     for path in summary.products:
         typer.echo(path)
+    for note in summary.notes():
+        typer.echo(note, err=True)
+    if summary.withheld:
+        sys.exit(WITHHELD)
 
 
 @app.command()
@@ -117,19 +132,18 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
 ) -> None:
     """Say what a product or a session is and holds."""
-    from s2dask.production.description import describe
+    from s2dask.production.description import describe, shown
 
     facts = describe(product)
     if as_json:
         typer.echo(json.dumps(facts, indent=2, default=str))
         return
     for key, value in facts.items():
-        typer.echo(f"{key:<22} {value}")
+        typer.echo(f"{key:<30} {shown(value)}")
 
 
 def main() -> None:
     """Run the command line; an error that s2dask raises on purpose is one line and an exit code."""
-    use_kernel_cache()
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     logging.getLogger("s2dask").addHandler(handler)

@@ -53,3 +53,9 @@ class ConfigurationError(S2Error):
     """An option or a parameter set makes no sense."""
 
     exit_code = 2
+
+
+class WorkerLost(S2Error):
+    """A task took its worker process with it, more than once."""
+
+    exit_code = 7

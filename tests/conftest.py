@@ -5,10 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from s2dask.cluster.environment import use_kernel_cache
-
-use_kernel_cache()
-
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -19,7 +15,7 @@ def reference_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def reference_data() -> Path:
-    """The reference data, or a skip with the reason."""
+    """Return the folder of reference data, or skip with the reason."""
     folder = reference_folder()
     if not folder.is_dir():
         pytest.skip(f"no reference data at {folder}: set S2DASK_REFERENCE_DATA")

@@ -4,8 +4,9 @@ import math
 from typing import Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from s2dask.kernels import kernel
 
 BLOCK: Final = 8
 """Post intervals on the edge of a block of the minimum/maximum table."""
@@ -49,7 +50,7 @@ class Relief(NamedTuple):
     missing: float
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def undulation(relief: Relief, lon: float, lat: float) -> float:
     """Return the geoid undulation [m], bilinear between nodes; NaN outside the geoid."""
     frame = relief.frame
@@ -69,10 +70,13 @@ def undulation(relief: Relief, lon: float, lat: float) -> float:
     j = min(max(int(math.floor(y)), 0), rows - 2)
     u = x - i
     v = y - j
-    return (geoid[j, i] * (1 - u) + geoid[j, k] * u) * (1 - v) + (geoid[j + 1, i] * (1 - u) + geoid[j + 1, k] * u) * v
+    north = geoid[j, i] * (1 - u) + geoid[j, k] * u
+    south = geoid[j + 1, i] * (1 - u) + geoid[j + 1, k] * u
+    height: float = north * (1 - v) + south * v
+    return height
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def find_cell(relief: Relief, lon: float, lat: float) -> tuple[int, float, float]:
     """Return the cell of a place, -1 if there is none, and the place in it [post]."""
     box_x = int(math.floor(lon + 180.0)) % 360
@@ -89,7 +93,7 @@ def find_cell(relief: Relief, lon: float, lat: float) -> tuple[int, float, float
     return -1, 0.0, 0.0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def ellipsoidal_height(relief: Relief, lon: float, lat: float) -> float:
     """Return the ellipsoidal height of the ground [m]: posts and geoid, each bilinear; NaN where data are missing."""
     height = relief.missing
@@ -104,11 +108,12 @@ def ellipsoidal_height(relief: Relief, lon: float, lat: float) -> float:
         at = int(cell[OFFSET]) + j * columns + i
         posts = relief.posts
         below = at + columns
-        height = (posts[at] * (1 - u) + posts[at + 1] * u) * (1 - v) + (posts[below] * (1 - u) + posts[below + 1] * u) * v
+        north = posts[at] * (1 - u) + posts[at + 1] * u
+        height = north * (1 - v) + (posts[below] * (1 - u) + posts[below + 1] * u) * v
     return height + undulation(relief, lon, lat)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def sample(relief: Relief, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the ellipsoidal height of the ground at places.
 
@@ -127,7 +132,7 @@ def sample(relief: Relief, lon: NDArray[np.float64], lat: NDArray[np.float64]) -
     return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def segment_range(relief: Relief, west: float, south: float, east: float, north: float) -> tuple[float, float]:
     """Return bounds of the orthometric height over a small box that lies in one cell; NaN when they are not known."""
     index, x0, y0 = find_cell(relief, west, north)

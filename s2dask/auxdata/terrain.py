@@ -7,7 +7,6 @@ from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import rasterio
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
@@ -15,6 +14,7 @@ from rasterio.windows import Window
 from s2dask.auxdata.relief import BLOCK, Relief
 from s2dask.auxdata.relief import sample as sample_relief
 from s2dask.errors import ConfigurationError, InputError, InputMissing
+from s2dask.kernels import kernel
 
 SUFFIXES: Final = (".dt0", ".dt1", ".dt2", ".tif", ".tiff", ".vrt", ".hgt")
 """What a folder is searched for; what a file is, GDAL finds out from its content."""
@@ -26,7 +26,7 @@ PYRAMID: Final = 8
 """Posts on the edge of a cell of `TerrainWindow.maxima`."""
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def sample(lon, lat, frame, heights):  # type: ignore[no-untyped-def]
     """Return the ellipsoidal height at a place of a window [m], bilinear; its edge is carried on outside."""
     rows, columns = heights.shape
@@ -117,7 +117,7 @@ class Cell:
 
     def read(self, row: int = 0, column: int = 0, rows: int = 0, columns: int = 0) -> NDArray[np.float32]:
         """Return posts of a window, the whole cell by default; NaN for voids."""
-        window = Window(column, row, columns or self.columns, rows or self.rows)  # type: ignore[no-untyped-call]
+        window = Window(column, row, columns or self.columns, rows or self.rows)
         with rasterio.open(self.path) as raster:
             posts = raster.read(1, window=window).astype(np.float32)
             if raster.nodata is not None:
@@ -159,8 +159,8 @@ def _pick(cell: Cell, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDA
 def _framed(cell: Cell, cells: tuple[Cell, ...]) -> NDArray[np.float32]:
     """Return the posts of a cell with a frame of one post: those of its neighbours, else its own edge repeated."""
     posts = np.pad(cell.read(), 1, mode="edge")
-    lon = cell.west + cell.step_lon * np.arange(-1, cell.columns + 1)
-    lat = cell.north - cell.step_lat * np.arange(-1, cell.rows + 1)
+    lon = cell.west + cell.step_lon * np.arange(-1, cell.columns + 1, dtype=np.float64)
+    lat = cell.north - cell.step_lat * np.arange(-1, cell.rows + 1, dtype=np.float64)
     edges = (
         (posts[0], lon, np.full(lon.size, lat[0])),
         (posts[-1], lon, np.full(lon.size, lat[-1])),

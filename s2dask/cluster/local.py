@@ -1,15 +1,22 @@
 """A cluster on this machine."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dask
 from distributed import Client, LocalCluster
 
-from s2dask.cluster.environment import KERNEL_CACHE, THREADS, available_cores, kernel_cache
+from s2dask.cluster.environment import THREADS, available_cores
+from s2dask.cluster.plugins import QuietRefusals
 
 WORKER_MEMORY = "3GiB"
 """Memory limit of one worker."""
+
+
+def _no_farewell(record: logging.LogRecord) -> bool:
+    """Return whether a message of a worker's nanny is news: that a busy worker is killed at the end is none."""
+    return "still alive after" not in record.getMessage()
 
 
 @contextmanager
@@ -27,10 +34,11 @@ def local_client(workers: int | None = None, memory: str = WORKER_MEMORY, dashbo
     """
     settings = {
         "distributed.scheduler.no-workers-timeout": "2 minutes",
-        "distributed.nanny.pre-spawn-environ": THREADS | {KERNEL_CACHE: kernel_cache()},
+        "distributed.nanny.pre-spawn-environ": THREADS,
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
     }
+    logging.getLogger("distributed.nanny").addFilter(_no_farewell)
     with dask.config.set(settings):
         cluster = LocalCluster(
             n_workers=workers or available_cores(),
@@ -40,4 +48,5 @@ def local_client(workers: int | None = None, memory: str = WORKER_MEMORY, dashbo
             dashboard_address="127.0.0.1:0" if dashboard else None,
         )
         with cluster, Client(cluster) as client:
+            client.register_plugin(QuietRefusals())
             yield client

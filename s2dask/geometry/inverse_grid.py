@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from pyproj import Transformer
 
 from s2dask.geometry.viewing import ViewingModel
 from s2dask.instrument import band
+from s2dask.kernels import kernel
 
 STEP: Final = 240.0
 """Node spacing [m]: fine enough to follow the 10 Hz attitude."""
@@ -55,7 +55,7 @@ class InverseGrid:
         return line, column
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _interpolate(x, y, height, layers, line, column, out_line, out_column):  # type: ignore[no-untyped-def]
     """Bilinear between nodes, quadratic between the three layers."""
     rows, columns = line.shape[1], line.shape[2]
@@ -75,10 +75,11 @@ def _interpolate(x, y, height, layers, line, column, out_line, out_column):  # t
                 + w1 * (a * line[1, i, j] + b * line[1, i, j + 1] + e * line[1, i + 1, j] + f * line[1, i + 1, j + 1])
                 + w2 * (a * line[2, i, j] + b * line[2, i, j + 1] + e * line[2, i + 1, j] + f * line[2, i + 1, j + 1])
             )
+            k, m = i + 1, j + 1
             out_column[r, c] = (
-                w0 * (a * column[0, i, j] + b * column[0, i, j + 1] + e * column[0, i + 1, j] + f * column[0, i + 1, j + 1])
-                + w1 * (a * column[1, i, j] + b * column[1, i, j + 1] + e * column[1, i + 1, j] + f * column[1, i + 1, j + 1])
-                + w2 * (a * column[2, i, j] + b * column[2, i, j + 1] + e * column[2, i + 1, j] + f * column[2, i + 1, j + 1])
+                w0 * (a * column[0, i, j] + b * column[0, i, m] + e * column[0, k, j] + f * column[0, k, m])
+                + w1 * (a * column[1, i, j] + b * column[1, i, m] + e * column[1, k, j] + f * column[1, k, m])
+                + w2 * (a * column[2, i, j] + b * column[2, i, m] + e * column[2, k, j] + f * column[2, k, m])
             )
 
 

@@ -3,11 +3,10 @@
 import math
 
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 
 from s2dask.auxdata.terrain import PYRAMID, sample
 from s2dask.instrument.earth import EARTH_A, EARTH_F
+from s2dask.kernels import inline_kernel, kernel
 
 _A = EARTH_A
 _B = EARTH_A * (1.0 - EARTH_F)
@@ -18,7 +17,7 @@ _DEGREE = 180.0 / math.pi
 _METRES_PER_TANGENT = 786_000.0
 
 
-@njit(nogil=True, cache=True, inline="always")
+@inline_kernel
 def _small_rotation(x, y, z, out):  # type: ignore[no-untyped-def]
     """Write exp([v]x) of a small rotation vector."""
     n = x * x + y * y + z * z
@@ -35,7 +34,7 @@ def _small_rotation(x, y, z, out):  # type: ignore[no-untyped-def]
     out[2, 2] = 1.0 - b * (x * x + y * y)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _shifted_row(row, d, weight, work, position, body):  # type: ignore[no-untyped-def]
     """Add the state of one table row, shifted by d seconds: ITRF position and body to ITRF matrix."""
     spin, attitude = work[0], work[1]
@@ -59,7 +58,7 @@ def _shifted_row(row, d, weight, work, position, body):  # type: ignore[no-untyp
             body[i, j] += weight * (e0 * attitude[0, j] + e1 * attitude[1, j] + e2 * attitude[2, j])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _polynomial(c, t):  # type: ignore[no-untyped-def]
     value = 0.0
     for k in range(c.size - 1, -1, -1):
@@ -67,7 +66,7 @@ def _polynomial(c, t):  # type: ignore[no-untyped-def]
     return value
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def line_frame(t, table, angles, centre, smooth, work, position, m):  # type: ignore[no-untyped-def]
     """Write the ITRF position of the satellite and the MSI to ITRF matrix at t seconds after the table's start.
 
@@ -103,9 +102,9 @@ def line_frame(t, table, angles, centre, smooth, work, position, m):  # type: ig
         m[i, 2] = body[i, 0] * q02 + body[i, 1] * q12 + body[i, 2] * q22
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def geodetic(x, y, z):  # type: ignore[no-untyped-def]
-    """Return longitude, latitude [rad], height [m] of an ITRF point; error below 1e-9 m under 20 km (Bowring, twice)."""
+    """Return longitude, latitude [rad], height [m] of an ITRF point, to 1e-9 m under 20 km (Bowring, twice)."""
     p = math.sqrt(x * x + y * y)
     u = math.atan2(z * _A, p * _B)
     su, cu = math.sin(u), math.cos(u)
@@ -117,12 +116,12 @@ def geodetic(x, y, z):  # type: ignore[no-untyped-def]
     return math.atan2(y, x), lat, p * cl + z * sl - _A * math.sqrt(1.0 - _E2 * sl * sl)
 
 
-@njit(nogil=True, cache=True)
-def _enter_shell(position, l, h):  # type: ignore[no-untyped-def]
+@kernel
+def _enter_shell(position, ray, h):  # type: ignore[no-untyped-def]
     """Return the distance along a ray to the ellipsoid raised by h [m]; NaN when it misses."""
     ia, ib = 1.0 / (_A + h), 1.0 / (_B + h)
     px, py, pz = position[0] * ia, position[1] * ia, position[2] * ib
-    lx, ly, lz = l[0] * ia, l[1] * ia, l[2] * ib
+    lx, ly, lz = ray[0] * ia, ray[1] * ia, ray[2] * ib
     a = lx * lx + ly * ly + lz * lz
     b = px * lx + py * ly + pz * lz
     disc = b * b - a * (px * px + py * py + pz * pz - 1.0)
@@ -131,15 +130,15 @@ def _enter_shell(position, l, h):  # type: ignore[no-untyped-def]
     return (-b - math.sqrt(disc)) / a
 
 
-@njit(nogil=True, cache=True)
-def _above(position, l, k, frame, heights):  # type: ignore[no-untyped-def]
+@kernel
+def _above(position, ray, k, frame, heights):  # type: ignore[no-untyped-def]
     """Return longitude, latitude [degree], height, and height above the terrain, at distance k along a ray."""
-    lon, lat, h = geodetic(position[0] + k * l[0], position[1] + k * l[1], position[2] + k * l[2])
+    lon, lat, h = geodetic(position[0] + k * ray[0], position[1] + k * ray[1], position[2] + k * ray[2])
     lon, lat = lon * _DEGREE, lat * _DEGREE
     return lon, lat, h, h - sample(lon, lat, frame, heights)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _local_maximum(lon, lat, frame, maxima, top):  # type: ignore[no-untyped-def]
     i = int((frame[1] - lat) / frame[3]) // PYRAMID
     j = int((lon - frame[0]) / frame[2]) // PYRAMID
@@ -148,15 +147,15 @@ def _local_maximum(lon, lat, frame, maxima, top):  # type: ignore[no-untyped-def
     return top
 
 
-@njit(nogil=True, cache=True)
-def _start(position, l, frame, heights, maxima, top):  # type: ignore[no-untyped-def]
+@kernel
+def _start(position, ray, frame, heights, maxima, top):  # type: ignore[no-untyped-def]
     """Return the distance at which the ray is still above the terrain, found by lowering local upper bounds."""
-    k = _enter_shell(position, l, top)
+    k = _enter_shell(position, ray, top)
     bound = top
     for _ in range(8):
         if not math.isfinite(k):
             return k
-        lon, lat, _h, _f = _above(position, l, k, frame, heights)
+        lon, lat, _h, _f = _above(position, ray, k, frame, heights)
         local = _local_maximum(lon, lat, frame, maxima, top)
         # the bound of a cell holds one pyramid cell around it: lower only while the walk stays inside
         if local >= bound - 1.0:
@@ -164,17 +163,17 @@ def _start(position, l, frame, heights, maxima, top):  # type: ignore[no-untyped
         reach = PYRAMID * frame[3] * 111_000.0 * 0.9
         lower = max(local, bound - reach * 4.0)
         bound = lower
-        k = _enter_shell(position, l, bound)
+        k = _enter_shell(position, ray, bound)
     return k
 
 
-@njit(nogil=True, cache=True)
-def _refine(position, l, k0, f0, k1, f1, frame, heights):  # type: ignore[no-untyped-def]
+@kernel
+def _refine(position, ray, k0, f0, k1, f1, frame, heights):  # type: ignore[no-untyped-def]
     """Return the crossing between two distances of opposite sign (Illinois)."""
     lon = lat = h = np.nan
     for _ in range(60):
         k = k0 + (k1 - k0) * f0 / (f0 - f1)
-        lon, lat, h, f = _above(position, l, k, frame, heights)
+        lon, lat, h, f = _above(position, ray, k, frame, heights)
         if abs(f) < 1e-7:
             break
         if f > 0.0:
@@ -184,21 +183,21 @@ def _refine(position, l, k0, f0, k1, f1, frame, heights):  # type: ignore[no-unt
     return lon, lat, h
 
 
-@njit(nogil=True, cache=True)
-def intersect(position, l, frame, heights, maxima, top, bottom):  # type: ignore[no-untyped-def]
+@kernel
+def intersect(position, ray, frame, heights, maxima, top, bottom):  # type: ignore[no-untyped-def]
     """Return longitude, latitude [degree], height [m] of the first crossing of a ray with the terrain, NaN if none."""
-    k0 = _start(position, l, frame, heights, maxima, top)
+    k0 = _start(position, ray, frame, heights, maxima, top)
     if not math.isfinite(k0):
         return np.nan, np.nan, np.nan
-    lon, lat, h, f0 = _above(position, l, k0, frame, heights)
+    lon, lat, _h, f0 = _above(position, ray, k0, frame, heights)
     if not math.isfinite(f0):
         return np.nan, np.nan, np.nan
     if f0 < 0.0:
-        k0 = _enter_shell(position, l, top)
-        lon, lat, h, f0 = _above(position, l, k0, frame, heights)
+        k0 = _enter_shell(position, ray, top)
+        lon, lat, _h, f0 = _above(position, ray, k0, frame, heights)
     rlon, rlat = lon / _DEGREE, lat / _DEGREE
     cosz = -(
-        l[0] * math.cos(rlat) * math.cos(rlon) + l[1] * math.cos(rlat) * math.sin(rlon) + l[2] * math.sin(rlat)
+        ray[0] * math.cos(rlat) * math.cos(rlon) + ray[1] * math.cos(rlat) * math.sin(rlon) + ray[2] * math.sin(rlat)
     )
     if cosz < 0.05:
         return np.nan, np.nan, np.nan
@@ -207,20 +206,23 @@ def intersect(position, l, frame, heights, maxima, top, bottom):  # type: ignore
     k1, f1 = k0, f0
     for _ in range(int((top - bottom) / drop) + 80):
         k1 = k0 + ((f1 + 0.5) if f1 < drop else drop) / cosz
-        lon, lat, h, f1 = _above(position, l, k1, frame, heights)
+        lon, lat, _h, f1 = _above(position, ray, k1, frame, heights)
         if not math.isfinite(f1):
             return np.nan, np.nan, np.nan
         if f1 <= 0.0:
-            return _refine(position, l, k0, f0, k1, f1, frame, heights)
+            return _refine(position, ray, k0, f0, k1, f1, frame, heights)
         k0, f0 = k1, f1
     return np.nan, np.nan, np.nan
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def direct(line, column, los, timing, table, angles, smooth, frame, heights, maxima, top, bottom):  # type: ignore[no-untyped-def]
-    """Return (n, 3) longitude, latitude [degree], height [m] of image points; timing = date of line 0, line step, centre."""
+    """Return (n, 3) longitude, latitude [degree], height [m] of image points.
+
+    Timing is the date of line 0, the line step and the centre.
+    """
     out = np.empty((line.size, 3))
-    position, m, work, l = np.empty(3), np.empty((3, 3)), np.empty((3, 3, 3)), np.empty(3)
+    position, m, work, ray = np.empty(3), np.empty((3, 3)), np.empty((3, 3, 3)), np.empty(3)
     last, size = np.nan, los.shape[0]
     for q in range(line.size):
         if line[q] != last:
@@ -233,16 +235,16 @@ def direct(line, column, los, timing, table, angles, smooth, frame, heights, max
         z = los[i, 2] * (1.0 - u) + los[i + 1, 2] * u
         norm = 0.0
         for c in range(3):
-            l[c] = m[c, 0] * x + m[c, 1] * y + m[c, 2] * z
-            norm += l[c] * l[c]
+            ray[c] = m[c, 0] * x + m[c, 1] * y + m[c, 2] * z
+            norm += ray[c] * ray[c]
         norm = 1.0 / math.sqrt(norm)
         for c in range(3):
-            l[c] *= norm
-        out[q, 0], out[q, 1], out[q, 2] = intersect(position, l, frame, heights, maxima, top, bottom)
+            ray[c] *= norm
+        out[q, 0], out[q, 1], out[q, 2] = intersect(position, ray, frame, heights, maxima, top, bottom)
     return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _column_of(c, column, across):  # type: ignore[no-untyped-def]
     """Return the fractional column whose across-track tangent is c, searched from a first guess."""
     size = across.size
@@ -255,9 +257,9 @@ def _column_of(c, column, across):  # type: ignore[no-untyped-def]
     return column
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def inverse(lon, lat, h, across, along, timing, table, angles, smooth, first, limits):  # type: ignore[no-untyped-def]
-    """Return (n, 2) line and column of ground points [degree, degree, m]; NaN outside limits (line, line, column, column).
+    """Return (n, 2) line and column of ground points [degree, degree, m]; NaN outside limits (lines, columns).
 
     Secant on the line: the target seen from it, in the MSI frame, must lie on the detector's along-track tangent.
     """

@@ -54,7 +54,7 @@ def _northing(crs: str, zone: int, latitude: str, within: float) -> float:
     """Upper edge of the 100 km square whose letter repeats every 2000 km, nearest the latitude band [m]."""
     middle = -80 + 8 * LATITUDE_BANDS.index(latitude) + 4
     transformer = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
-    northing = transformer.transform(zone * 6 - 183, middle)[1]
+    northing = float(transformer.transform(zone * 6 - 183, middle)[1])
     turns = math.floor((northing - within) / 2_000_000 + 0.5)
     return within + turns * 2_000_000 + 100_000
 
@@ -69,7 +69,7 @@ def tile_at(lon: float, lat: float) -> str:
     """
     if not -80.0 <= lat < 84.0:
         raise ValueError(f"no tile at latitude {lat:.2f}")
-    zone = int((lon + 180.0) % 360.0 // 6) + 1
+    zone = int((lon + 180.0) % 360.0 // 6) % 60 + 1
     latitude = LATITUDE_BANDS[min(int((lat + 80.0) // 8), len(LATITUDE_BANDS) - 1)]
     crs = f"EPSG:{(32700 if lat < 0 else 32600) + zone}"
     x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(lon, lat)

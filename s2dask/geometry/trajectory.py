@@ -100,7 +100,7 @@ def _lagrange(
 
 
 def _seconds(gps: NDArray[np.int64], origin: int) -> NDArray[np.float64]:
-    return (gps - origin) * 1e-9
+    return np.asarray((gps - origin) * 1e-9, np.float64)
 
 
 def _aligned(q: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -126,7 +126,7 @@ def build_table(trajectory: Trajectory, eop: EarthOrientation) -> tuple[int, NDA
     count = int((min(t_q[-1], t_p[-1]) - start) * 1e-9 / STEP) + 1
     if count < 2:
         raise InputError("orbit and attitude do not overlap in time", "trajectory")
-    t = STEP * np.arange(count)
+    t = STEP * np.arange(count, dtype=np.float64)
     position = np.einsum("nji,nj->ni", eme2000_to_itrf(t_p, eop), trajectory.position)
     x, side = _seconds(t_p, start), sample_sides(t_p, start, count)
     h = 0.02

@@ -188,16 +188,16 @@ class ViewingModel:
         -------
         three arrays of the broadcast shape; NaN where the ray meets no terrain
         """
-        x, y = np.broadcast_arrays(np.asarray(line, float), np.asarray(column, float))
+        shape, (x, y) = _flat(line, column)
         timing, los = self._timing(detector, name), self.sights[detector, name]
         west, south, east, north = self._box(x, y, timing, los)
         window = terrain.window(west, south, east, north)
         low, high = window.range
         found = kernels.direct(
-            x.ravel(), y.ravel(), los, timing, self.table, self.angles, self.mode == "smooth",
+            x, y, los, timing, self.table, self.angles, self.mode == "smooth",
             window.frame, window.heights, window.maxima, high + 1.0, low - 1.0,
         )  # fmt: skip
-        lon, lat, h = (found[:, i].reshape(x.shape) for i in range(3))
+        lon, lat, h = (found[:, i].reshape(shape) for i in range(3))
         return lon, lat, h
 
     def _box(
@@ -212,12 +212,11 @@ class ViewingModel:
         corners = []
         for level in (-500.0, 9000.0):
             flat = heights + np.float32(level)
-            corners.append(
-                kernels.direct(
-                    lines.ravel(), columns.ravel(), los, timing, self.table, self.angles, self.mode == "smooth",
-                    frame, flat, flat, level + 1.0, level - 1.0,
-                )  # fmt: skip
-            )
+            corner = kernels.direct(
+                lines.ravel(), columns.ravel(), los, timing, self.table, self.angles, self.mode == "smooth",
+                frame, flat, flat, level + 1.0, level - 1.0,
+            )  # fmt: skip
+            corners.append(corner)
         found = np.concatenate(corners)
         west, south = np.nanmin(found[:, :2], axis=0) - 0.01
         east, north = np.nanmax(found[:, :2], axis=0) + 0.01
@@ -236,7 +235,7 @@ class ViewingModel:
 
         Points up to `margin` columns beside the detector are given; lines run on outside the image.
         """
-        x, y, z = np.broadcast_arrays(np.asarray(lon, float), np.asarray(lat, float), np.asarray(h, float))
+        shape, (x, y, z) = _flat(lon, lat, h)
         timing = self._timing(detector, name)
         across, along = self.tangents(detector, name)
         middle = (0.5 * len(self.table) * STEP - timing[0]) / timing[1]
@@ -245,10 +244,15 @@ class ViewingModel:
             -margin - 0.5, across.size - 0.5 + margin,
         ])  # fmt: skip
         found = kernels.inverse(
-            x.ravel(), y.ravel(), z.ravel(), across, along, timing, self.table, self.angles, self.mode == "smooth",
-            middle, limits,
-        )  # fmt: skip
-        return found[:, 0].reshape(x.shape), found[:, 1].reshape(x.shape)
+            x, y, z, across, along, timing, self.table, self.angles, self.mode == "smooth", middle, limits
+        )
+        return found[:, 0].reshape(shape), found[:, 1].reshape(shape)
+
+
+def _flat(*values: ArrayLike) -> tuple[tuple[int, ...], list[NDArray[np.float64]]]:
+    """Return the broadcast shape of some values, and copies of them of that shape, end to end."""
+    arrays = np.broadcast_arrays(*(np.asarray(v, float) for v in values))
+    return arrays[0].shape, [np.array(a, order="C").ravel() for a in arrays]
 
 
 def _angles(spacecraft: SpacecraftModel, refining: Refining | None) -> NDArray[np.float64]:

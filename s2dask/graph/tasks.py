@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import dask
-from dask.delayed import Delayed
-from distributed import Client, Future, as_completed
+from dask.delayed import Delayed, delayed
+from distributed import Client, Future, KilledWorker, as_completed
 
-from s2dask.errors import BudgetError, ConfigurationError
+from s2dask.errors import BudgetError, ConfigurationError, WorkerLost
 
 TASK_BUDGET = 20_000
 """Tasks a scheduler holds with ease (each costs it about 1 ms)."""
@@ -95,7 +94,9 @@ class TaskGraph:
         """Keys without the run's token."""
         return tuple(self._tasks)
 
-    def add(self, key: str, function: Callable[..., Any], *args: Any, after: tuple[Ref, ...] = (), **kwargs: Any) -> Ref:
+    def add(
+        self, key: str, function: Callable[..., Any], *args: Any, after: tuple[Ref, ...] = (), **kwargs: Any
+    ) -> Ref:
         """Add a task and return a reference to its result.
 
         Parameters
@@ -113,7 +114,7 @@ class TaskGraph:
             raise ConfigurationError("two tasks of one name", key)
         needed = {*_references(args), *_references(list(kwargs.values())), *(r.key for r in after)}
         inputs = {name: self._tasks[name] for name in sorted(needed)}
-        self._tasks[key] = dask.delayed(_run, pure=False)(
+        self._tasks[key] = delayed(_run, pure=False)(
             key, function, inputs, args, kwargs, dask_key_name=f"{key}-{self.token}"
         )
         if len(self._tasks) > TASK_BUDGET:
@@ -124,7 +125,7 @@ class TaskGraph:
         """Return the lazy outcome of a task."""
         return self._tasks[ref.key]
 
-    def submit(self, client: Client) -> list[Future]:
+    def submit(self, client: Client) -> list["Future[Outcome]"]:
         """Hand every task to the cluster; nothing is computed twice."""
         return list(client.compute(list(self._tasks.values()), optimize_graph=False))
 
@@ -138,6 +139,10 @@ class TaskGraph:
                 outcomes[outcome.key] = outcome
                 if on_end is not None:
                     on_end(outcome)
+        except KilledWorker as error:
+            client.cancel(futures, force=True)
+            remedy = "see the log of the worker; more memory may help"
+            raise WorkerLost("the worker process died of it, again and again", str(error.task), remedy) from None
         except BaseException:
             client.cancel(futures, force=True)
             raise

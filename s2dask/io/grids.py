@@ -1,6 +1,8 @@
 """Regular map grids of the products: a UTM rectangle shared by the three resolutions."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from s2dask.errors import ConfigurationError
 
@@ -36,6 +38,16 @@ class TileGrid:
             raise ConfigurationError(
                 f"extent {self.width} m x {self.height} m", self.tile_id, "use positive multiples of 60 m"
             )
+
+    @classmethod
+    def of(cls, attrs: Mapping[str, Any]) -> "TileGrid":
+        """Return the grid that the attributes of a tile state; see `facts`."""
+        x0, y0, width, height = (int(attrs[key]) for key in ("x0", "y0", "width", "height"))
+        return cls(str(attrs["tile_id"]), str(attrs["crs"]), x0, y0, width, height, int(attrs.get("decimation", 1)))
+
+    def facts(self) -> dict[str, str | int]:
+        """Return what the attributes of a tile state of its grid."""
+        return asdict(self)
 
     @property
     def epsg(self) -> int:

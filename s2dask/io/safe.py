@@ -3,7 +3,6 @@
 The images are read window by window; reflectance is decoded with the product's own quantification and offset.
 """
 
-import os
 import weakref
 import zlib
 from collections.abc import Callable
@@ -173,8 +172,7 @@ class SafeTile:
 
 
 def _discard(path: str) -> None:
-    if os.path.exists(path):
-        os.unlink(path)
+    Path(path).unlink(missing_ok=True)
 
 
 class _Lazy:
@@ -207,7 +205,7 @@ def _variable(tile: SafeTile, method: str, name: str | None, resolution: int, dt
     lazy = _Lazy(_BandReader(tile, method, name), shape, dtype)
     chunk = CHUNK[resolution]
     token = f"safe-{method}-{name or 'B00'}-{tile.attrs['name']}-{zlib.crc32(tile.path.encode()):08x}"
-    values = da.from_array(  # type: ignore[no-untyped-call]
+    values = da.from_array(
         lazy, chunks=(min(chunk, shape[0]), min(chunk, shape[1])), name=token, meta=np.empty((0, 0), dtype)
     )
     return xr.DataArray(values, dims=("y", "x"), attrs={"grid_mapping": "spatial_ref", **attrs})

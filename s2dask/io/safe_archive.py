@@ -1,5 +1,6 @@
 """The files of a SAFE product, in a folder or in a zip, as names relative to the ``.SAFE`` folder."""
 
+import os
 import tempfile
 import zipfile
 import zlib
@@ -133,6 +134,6 @@ class SafeArchive:
         if not self.root:
             return self.path / name
         handle, path = tempfile.mkstemp(suffix=f"_{PurePosixPath(name).name}")
-        with open(handle, "wb") as target:
+        with os.fdopen(handle, "wb") as target:
             target.write(self.read(name))
         return Path(path)

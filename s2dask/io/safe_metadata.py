@@ -163,6 +163,23 @@ def _checks(product: _Document) -> list[dict[str, str]]:
     ]
 
 
+def product_facts(archive: SafeArchive) -> dict[str, Any]:
+    """Return what an L1C or L2A SAFE says of itself, without its tile metadata."""
+    product = _Document(archive, archive.one("MTD_MSIL[12][AC].xml"))
+    tile = re.search(r"_T(\d\d[A-Z]{3})_", archive.name)
+    return {
+        "level": product.text("PROCESSING_LEVEL").removeprefix("Level-"),
+        **_datatake(product),
+        "tile_id": tile[1] if tile else "",
+        "sensing_start": _milliseconds(product.text("PRODUCT_START_TIME")),
+        "baseline": product.text("PROCESSING_BASELINE"),
+        "generation_time": product.text("GENERATION_TIME"),
+        "cloud_percentage": product.number("Cloud_Coverage_Assessment"),
+        "images": len(product.all("IMAGE_FILE")),
+        "checks": _checks(product),
+    }
+
+
 def read_metadata(archive: SafeArchive) -> SafeMetadata:
     """Read the product and tile metadata of an L1C SAFE."""
     product = _Document(archive, archive.one("MTD_MSIL1C.xml"))

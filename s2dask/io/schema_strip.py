@@ -1,6 +1,7 @@
 """Schemas of the datastrip levels L0, L1A and L1B."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from s2dask.instrument import Band, band
 from s2dask.instrument.quality import FLAGS
@@ -77,7 +78,7 @@ def l0(detectors: Sequence[int], bands: Sequence[str], scenes: int, codec: str, 
 def _images(
     detectors: Sequence[int], bands: Sequence[str], lines: dict[str, int], raw: bool, level: str
 ) -> Schema:
-    flags = {
+    flags: dict[str, Any] = {
         "flag_masks": [bit for _, bit in FLAGS],
         "flag_meanings": " ".join(name for name, _ in FLAGS),
         "comment": STRIP_DETECTOR_BITS,

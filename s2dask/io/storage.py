@@ -32,7 +32,7 @@ def zarr_store(url: str, read_only: bool = False) -> Store:
 
 def open_array(url: str, path: str, mode: str = "r") -> zarr.Array[Any]:
     """Open one array of a store; it is not evaluated."""
-    return zarr.open_array(zarr_store(url, read_only=mode == "r"), path=path, mode=mode)  # type: ignore[arg-type]
+    return zarr.open_array(zarr_store(url, read_only=mode == "r"), path=path, mode=mode)
 
 
 def exists(url: str) -> bool:

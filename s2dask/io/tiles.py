@@ -89,9 +89,7 @@ class ZarrTile:
     @property
     def grid(self) -> TileGrid:
         """Where the tile lies."""
-        x0, y0, width, height = (int(self.attrs[key]) for key in ("x0", "y0", "width", "height"))
-        decimation = int(self.attrs.get("decimation", 1))
-        return TileGrid(str(self.attrs["tile_id"]), str(self.attrs["crs"]), x0, y0, width, height, decimation)
+        return TileGrid.of(self.attrs)
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -141,8 +139,11 @@ class ZarrTile:
         return str(path) if path is not None and Path(str(path)).is_file() else None
 
 
-def open_tile(url: str) -> TileReader:
-    """Open an L1C tile: our Zarr, a ``.SAFE`` folder or a ``.zip`` of one."""
+def open_tile(source: str | TileReader) -> TileReader:
+    """Open an L1C tile: our Zarr, a ``.SAFE`` folder or a ``.zip`` of one; what is open already is handed back."""
+    if not isinstance(source, str):
+        return source
+    url = source
     if is_local(url) and url.rstrip("/").endswith((".SAFE", ".zip")):
         from s2dask.io.safe import SafeTile
 

@@ -29,8 +29,9 @@ def differences(url: str, schema: Schema) -> Iterator[str]:
             yield f"variable {path} has shape {array.shape}, expected {spec.shape}"
         if array.dtype != np.dtype(spec.dtype):
             yield f"variable {path} has type {array.dtype}, expected {spec.dtype}"
-        if getattr(array.metadata, "dimension_names", None) != spec.dims:
-            yield f"variable {path} has dims {getattr(array.metadata, 'dimension_names', None)}, expected {spec.dims}"
+        dims = getattr(array.metadata, "dimension_names", None) or ()  # None for a scalar
+        if dims != spec.dims:
+            yield f"variable {path} has dims {dims}, expected {spec.dims}"
         for key, value in spec.attrs.items():
             if array.attrs.get(key) != value:
                 yield f"variable {path} has {key}={array.attrs.get(key)!r}, expected {value!r}"

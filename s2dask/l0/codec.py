@@ -9,12 +9,12 @@ from importlib.metadata import entry_points
 from typing import Final, Protocol
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from s2dask.errors import ConfigurationError, InputError
 from s2dask.instrument import BANDS, LINES_PER_PACKET
 from s2dask.instrument.telemetry import CRC_BYTES, ISP_HEAD_BYTES
+from s2dask.kernels import kernel
 
 LOST: Final = 1
 
@@ -29,7 +29,7 @@ class Codec(Protocol):
         ...
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _unpack(packets, head, bad, out):  # type: ignore[no-untyped-def]
     per = out.shape[1] * 3 // 2
     for k in range(packets.shape[0]):
@@ -54,9 +54,10 @@ class Raw12:
     ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
         """Return counts and bad lines; every line of a lost packet is bad and 0."""
         payload = packets.shape[1] - ISP_HEAD_BYTES - CRC_BYTES
-        columns = payload * 2 // (3 * LINES_PER_PACKET)
-        if columns not in {b.raw_columns for b in BANDS.values()}:
-            raise InputError(f"packets of {packets.shape[1]} bytes hold no raw12 lines", "codec", "name the right codec")
+        columns, rest = divmod(payload * 2, 3 * LINES_PER_PACKET)
+        if rest or columns not in {b.raw_columns for b in BANDS.values()}:
+            size = packets.shape[1]
+            raise InputError(f"packets of {size} bytes hold no raw12 lines", "codec", "name the right codec")
         bad = status == LOST
         out = np.empty((LINES_PER_PACKET * packets.shape[0], columns), np.uint16)
         _unpack(packets, ISP_HEAD_BYTES, bad, out)

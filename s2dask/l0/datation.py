@@ -1,5 +1,6 @@
 """Datation: which line a packet holds, and when the first line of each band was taken."""
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -35,9 +36,38 @@ def packet_step(b: Band) -> float:
     return LINES_PER_PACKET * LINE_PERIOD * b.line_factor * 1e9
 
 
-def scene_starts(time: NDArray[np.int64], count: NDArray[np.int64], b: Band) -> NDArray[np.float64]:
+def scene_starts(time: NDArray[np.int64], count: NDArray[np.int64], b: Band) -> NDArray[np.int64]:
     """Return the date at which the scene of each packet began [GPS ns]; the count restarts with every scene."""
     return time - np.round(count * packet_step(b)).astype(np.int64)
+
+
+def strip_origins(begun: Mapping[tuple[int, str], NDArray[np.int64]]) -> dict[tuple[int, str], int]:
+    """Return when the first scene of the strip began for each detector and band.
+
+    Parameters
+    ----------
+    begun : mapping of (detector, band) to (packet) int64
+        When the scene of each packet began, GPS [ns].
+
+    Notes
+    -----
+    Detectors and bands begin at dates of their own, up to 3 s apart, so that their scenes show the same ground. One
+    that has fewer scenes than the others has lost its first or its last: of the places where its scenes may stand,
+    that is taken which is next to the other detectors of the band, or else to all that are whole.
+    """
+    step = SCENE_SECONDS * 1e9
+    first = {key: int(starts.min()) for key, starts in begun.items()}
+    count = {key: round((int(starts.max()) - first[key]) / step) + 1 for key, starts in begun.items()}
+    whole = max(count.values(), default=0)
+    full = [key for key in begun if count[key] == whole]
+    out = {}
+    for key in begun:
+        like = [first[k] for k in full if k[1] == key[1]] or [first[k] for k in full]
+        middle = int(np.median(np.array(like) - like[0])) + like[0]
+        lost = np.arange(whole - count[key] + 1)
+        at = first[key] - np.round(lost * step).astype(np.int64)
+        out[key] = int(at[np.argmin(np.abs(at - middle))])
+    return out
 
 
 def date_lines(time: NDArray[np.int64], count: NDArray[np.int64], origin: int, b: Band, where: str) -> Datation:
@@ -48,7 +78,7 @@ def date_lines(time: NDArray[np.int64], count: NDArray[np.int64], origin: int, b
     time, count : (packet) int64
         GPS [ns] and sequence count.
     origin : int
-        Start of the first scene of the strip, GPS [ns].
+        Start of the first scene of the strip for this detector and band, GPS [ns].
     b : Band
     where : str
         For messages.
@@ -63,5 +93,6 @@ def date_lines(time: NDArray[np.int64], count: NDArray[np.int64], origin: int, b
     middle = first + round(float(np.mean(start - first)))
     residual = float(np.abs(start - middle).max())
     if residual > TOLERANCE:
-        raise InputError(f"packet dates leave the line by {residual / 1000:.1f} us", where, "look at the clock of the pass")
+        off = f"packet dates leave the line by {residual / 1000:.1f} us"
+        raise InputError(off, where, "look at the clock of the pass")
     return Datation(scene, middle, residual)

@@ -5,16 +5,16 @@ from functools import cache
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from s2dask.errors import InputError
 from s2dask.instrument.telemetry import ASM, ASM_BYTES, CADU_BYTES, MPDU_ZONE_BYTES, VC_COUNTER_MODULO
+from s2dask.kernels import kernel
 from s2dask.l0 import reed_solomon
 
 _MARKER: Final = np.frombuffer(ASM.to_bytes(ASM_BYTES, "big"), np.uint8)
-_TRIAL: Final = 64
-"""Frames on which the randomiser is detected."""
+_VERSION: Final = 1
+"""Of the frame header (AOS)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,9 +62,12 @@ def randomiser() -> NDArray[np.uint8]:
     return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _synchronise(data, marker, size, starts):  # type: ignore[no-untyped-def]
-    """Positions of frames: a marker where one is due, or else the next that is followed by another or by the end."""
+    """Positions of frames: a marker where one is due, or else the next that is followed by another or by the end.
+
+    That next one may lie inside the frame before, if bytes of it are missing: its code tells later.
+    """
     found, at, last = 0, 0, data.size - size
     while at <= last:
         here = True
@@ -75,7 +78,7 @@ def _synchronise(data, marker, size, starts):  # type: ignore[no-untyped-def]
             found += 1
             at += size
             continue
-        at += 1
+        at = starts[found - 1] + 1 if found else at + 1
         while at <= last:
             good = True
             for i in range(marker.size):
@@ -90,29 +93,18 @@ def _synchronise(data, marker, size, starts):  # type: ignore[no-untyped-def]
     return found
 
 
-def synchronise(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the frames of a byte stream, without their markers: (frame, 2040) uint8, a copy."""
+def synchronise(data: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    """Return the frames of a byte stream without their markers, (frame, 2040) uint8, a copy; and the bytes in none."""
     whole = data.size // CADU_BYTES
     cut = data[: whole * CADU_BYTES].reshape(whole, CADU_BYTES)
     if data.size % CADU_BYTES == 0 and (cut[:, :ASM_BYTES] == _MARKER).all():
-        return cut[:, ASM_BYTES:].copy()
-    starts = np.zeros(whole + 1, np.int64)
-    found = _synchronise(data, _MARKER, CADU_BYTES, starts)
-    return np.stack([data[s + ASM_BYTES : s + CADU_BYTES] for s in starts[:found]]) if found else cut[:0, ASM_BYTES:]
-
-
-def _is_randomised(frames: NDArray[np.uint8], where: str) -> bool:
-    """Return whether the randomiser is on: with the right answer codewords come out clean."""
-    some = frames[:: max(1, len(frames) // _TRIAL)][:_TRIAL].copy()
-    plain = int((~reed_solomon.damaged(some)).sum())
-    some ^= randomiser()
-    mixed = int((~reed_solomon.damaged(some)).sum())
-    if plain == mixed == 0:
-        repaired = int((reed_solomon.correct(some, np.arange(len(some))) >= 0).sum())
-        if not repaired:
-            raise InputError("no codeword decodes", where, "the file is no Sentinel-2 CADU stream: fetch it again")
-        return True
-    return mixed >= plain
+        return cut[:, ASM_BYTES:].copy(), 0
+    starts = np.zeros(2 * whole + 2, np.int64)
+    starts = starts[: _synchronise(data, _MARKER, CADU_BYTES, starts)]
+    if not starts.size:
+        return cut[:0, ASM_BYTES:], data.size
+    covered = int(np.minimum(np.diff(starts), CADU_BYTES).sum()) + CADU_BYTES
+    return np.stack([data[s + ASM_BYTES : s + CADU_BYTES] for s in starts]), data.size - covered
 
 
 def decode_frames(data: NDArray[np.uint8], where: str) -> Frames:
@@ -130,23 +122,26 @@ def decode_frames(data: NDArray[np.uint8], where: str) -> Frames:
     InputError
         When nothing in the file decodes.
     """
-    frames = synchronise(data)
+    frames, skipped = synchronise(data)
     if not len(frames):
         raise InputError("no frame marker", where, "the file is no CADU stream: fetch it again")
-    randomised = _is_randomised(frames, where)
-    if randomised:
-        frames ^= randomiser()
     bad = np.flatnonzero(reed_solomon.damaged(frames))
     symbols = reed_solomon.correct(frames, bad)
     keep = np.ones(len(frames), bool)
     keep[bad[symbols < 0]] = False
-    version = frames[:, 0] >> 6
-    keep &= version == 1
+    # the randomiser's sequence is itself a codeword: the code cannot tell whether it is on, but the header can
+    version = np.bincount(frames[keep, 0] >> 6, minlength=4)
+    randomised = bool(version[_VERSION ^ randomiser()[0] >> 6] > version[_VERSION])
+    if randomised:
+        frames ^= randomiser()
+    keep &= frames[:, 0] >> 6 == _VERSION
+    if not keep.any():
+        raise InputError("no codeword decodes", where, "the file is no Sentinel-2 CADU stream: fetch it again")
     good = frames[keep]
     counter = good[:, 2].astype(np.int64) << 16 | good[:, 3].astype(np.int64) << 8 | good[:, 4]
     pointer = (good[:, 6].astype(np.int64) << 8 | good[:, 7]) & 0x7FF
     return Frames(
-        good[:, 1] & 0x3F, counter % VC_COUNTER_MODULO, pointer, good[:, 8 : 8 + MPDU_ZONE_BYTES], len(frames),
-        data.size - len(frames) * CADU_BYTES, int((symbols > 0).sum()), int(symbols[symbols > 0].sum()),
+        good[:, 1] & np.uint8(0x3F), counter % VC_COUNTER_MODULO, pointer, good[:, 8 : 8 + MPDU_ZONE_BYTES],
+        len(frames), skipped, int((symbols > 0).sum()), int(symbols[symbols > 0].sum()),
         int((~keep).sum()), randomised,
     )  # fmt: skip

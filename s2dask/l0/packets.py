@@ -5,10 +5,10 @@ from functools import cache
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from s2dask.instrument.telemetry import MPDU_ZONE_BYTES, NO_FIRST_HEADER, VC_COUNTER_MODULO
+from s2dask.kernels import kernel
 
 IDLE_APID: Final = 0x7FF
 _CUC_AT: Final = {"image": 6, "ancillary": 10}
@@ -44,8 +44,8 @@ class PacketRun:
     resynchronised: int
 
 
-@njit(nogil=True, cache=True)
-def _walk(stream, pointers, zone, none, offsets, sizes):  # type: ignore[no-untyped-def]
+@kernel
+def _walk(stream, pointers, zone, none, offsets, sizes):  # type: ignore[no-untyped-def]  # noqa: C901 - one walk
     """Walk packets by their lengths, checked by the pointer of every frame; return count, end and disagreements."""
     frames = pointers.size
     begin = 0
@@ -71,7 +71,16 @@ def _walk(stream, pointers, zone, none, offsets, sizes):  # type: ignore[no-unty
             checked = frame
         size = (np.int64(stream[at + 4]) << 8) + np.int64(stream[at + 5]) + 7
         if at + size > stream.size:
-            break
+            # it ends elsewhere; or it lies about its length, if a frame that it should fill points at a header
+            frame += 1
+            while frame < frames and pointers[frame] >= zone:
+                frame += 1
+            if frame == frames:
+                break
+            wrong += 1
+            at = frame * zone + pointers[frame]
+            checked = frame
+            continue
         offsets[count], sizes[count] = at, size
         count += 1
         at += size
@@ -126,7 +135,7 @@ def _crc_table() -> NDArray[np.uint32]:
     return values.astype(np.uint32)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _crc_good(stream, offset, size, table, out):  # type: ignore[no-untyped-def]
     """CRC-16/CCITT-FALSE over packet and CRC leaves nothing."""
     for k in range(offset.size):

@@ -7,10 +7,10 @@ from functools import cache
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from s2dask.instrument.telemetry import RS_CODEWORD, RS_DATA, RS_INTERLEAVE
+from s2dask.kernels import kernel
 
 PARITY: Final = RS_CODEWORD - RS_DATA
 FIRST_ROOT: Final = 128 - PARITY // 2
@@ -46,7 +46,7 @@ def tables() -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint64]]:
     return exponential, logarithm, division
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _damaged(frames, division, data, interleave, out):  # type: ignore[no-untyped-def]
     """Divide each codeword by the generator; a remainder means errors."""
     eight, last = np.uint64(8), np.uint64(56)
@@ -67,7 +67,7 @@ def _damaged(frames, division, data, interleave, out):  # type: ignore[no-untype
         out[f] = bad
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _locator(syndromes, exponential, logarithm):  # type: ignore[no-untyped-def]
     """Error locator polynomial, low degree first, and its degree (Berlekamp-Massey)."""
     n = syndromes.size
@@ -96,7 +96,7 @@ def _locator(syndromes, exponential, logarithm):  # type: ignore[no-untyped-def]
     return current, length
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _evaluate(polynomial, degree, log_x, exponential, logarithm):  # type: ignore[no-untyped-def]
     total = np.int64(0)
     for i in range(degree + 1):
@@ -105,8 +105,8 @@ def _evaluate(polynomial, degree, log_x, exponential, logarithm):  # type: ignor
     return total
 
 
-@njit(nogil=True, cache=True)
-def _correct_word(word, first, primitive, parity, exponential, logarithm):  # type: ignore[no-untyped-def]
+@kernel
+def _correct_word(word, first, primitive, parity, exponential, logarithm):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912 - the steps of one algorithm
     """Correct a codeword in place; return the symbols changed, -1 when there are too many errors."""
     n = word.size
     syndromes = np.zeros(parity, np.int64)
@@ -155,7 +155,7 @@ def _correct_word(word, first, primitive, parity, exponential, logarithm):  # ty
     return found
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _correct(frames, ranks, first, primitive, parity, interleave, exponential, logarithm, symbols):  # type: ignore[no-untyped-def]  # fmt: skip
     word = np.zeros(frames.shape[1] // interleave, np.uint8)
     for k in range(ranks.size):

@@ -77,7 +77,7 @@ def _parse_dsib(path: Path) -> etree._Element:
         tree = etree.parse(str(path), parser)
     except etree.XMLSyntaxError as error:
         raise InputError(f"DSIB is no well-formed XML ({error.msg})", path.name, _FETCH) from None
-    if tree.docinfo.doctype:
+    if tree.docinfo.doctype:  # type: ignore[union-attr]  # the stubs do not know it
         raise InputError("DSIB declares a document type", path.name, "a DSIB never has one: it is refused")
     return tree.getroot()
 
@@ -94,7 +94,7 @@ def _read_channel(dsib: Path, session: str) -> Channel:
     found = _text(root, "session_id", dsib.name)
     if found != session:
         raise InputError(f"DSIB is of session {found}, not {session}", dsib.name, "fetch the DSIB of this session")
-    match = re.search(r"_ch(\d)_DSIB", dsib.name)
+    match = re.search(r"_ch([12])_DSIB", dsib.name)
     if not match:
         raise InputError("DSIB name tells no channel", dsib.name, "names end in _ch1_DSIB.xml or _ch2_DSIB.xml")
     names = [(e.text or "").strip() for e in root.findall(".//dsdb_list/dsdb_name")]
@@ -103,7 +103,7 @@ def _read_channel(dsib: Path, session: str) -> Channel:
     total = 0
     for name in names:
         path = dsib.parent / name
-        if Path(name).name != name:
+        if name in ("", "..") or Path(name).name != name:
             raise InputError(f"DSIB lists {name!r}, which is no file name", dsib.name, _FETCH)
         if not path.is_file():
             raise InputMissing(f"listed in {dsib.name} but not there", name, _FETCH)
@@ -111,9 +111,16 @@ def _read_channel(dsib: Path, session: str) -> Channel:
             raise InputError(f"truncated: {path.stat().st_size} bytes are no whole number of CADUs", name, _FETCH)
         total += path.stat().st_size
     size = _text(root, "data_size", dsib.name)
-    if not size.isdigit() or int(size) != total:
-        raise InputError(f"DSIB promises {size} bytes, its files hold {total}", dsib.name, _FETCH)
+    if size.lstrip("0") != str(total).lstrip("0"):
+        raise InputError(f"DSIB promises {size:.20} bytes, its files hold {total}", dsib.name, _FETCH)
     return Channel(int(match[1]), str(dsib), tuple(str(dsib.parent / n) for n in names), total)
+
+
+def _date(digits: str) -> datetime | None:
+    try:
+        return datetime.strptime(digits + "+0000", "%Y%m%d%H%M%S%z")
+    except ValueError:
+        return None
 
 
 def scan_session(folder: str) -> Session:
@@ -137,11 +144,12 @@ def scan_session(folder: str) -> Session:
         raise InputMissing("no DSIB (*_DSIB.xml)", folder, "give the folder of a CADU session")
     name = re.match(r"DCS_\d+_(.+)_ch\d_DSIB\.xml", dsibs[0].name)
     match = _SESSION_ID.match(name[1]) if name else None
-    if name is None or match is None or match[1] not in UNITS:
-        raise InputError("DSIB name holds no session identifier", dsibs[0].name, "expected DCS_01_S2x_<date><orbit>_chN_DSIB.xml")
+    start = _date(match[2]) if match else None
+    if name is None or match is None or start is None or match[1] not in UNITS:
+        expected = "expected DCS_01_S2x_<date><orbit>_chN_DSIB.xml"
+        raise InputError("DSIB name holds no session identifier", dsibs[0].name, expected)
     channels = tuple(_read_channel(dsib, name[1]) for dsib in dsibs)
     numbers = [c.number for c in channels]
     if len(set(numbers)) != len(numbers):
         raise InputError(f"channels {numbers}", folder, "give one session at a time")
-    start = datetime.strptime(match[2] + "+0000", "%Y%m%d%H%M%S%z")
     return Session(name[1], match[1], start, int(match[3]), channels, folder)

@@ -6,6 +6,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from s2dask.instrument import BANDS, SCENE_SECONDS, band
 from s2dask.instrument.telemetry import APID_AOCS, APID_GPS, VCID_HALF_SCENE, VCID_IDLE, VCID_SAD, detector_and_band
 from s2dask.l0.ancillary import Samples, check_coverage, parse_samples
 from s2dask.l0.codec import codec_of_packet
-from s2dask.l0.datation import date_lines, packet_step, scene_starts
+from s2dask.l0.datation import date_lines, packet_step, scene_starts, strip_origins
 from s2dask.l0.frames import decode_frames
 from s2dask.l0.packets import PacketIndex, PacketRun, index_packets, missing_frames, packet_runs
 
@@ -91,7 +92,7 @@ def _part(runs: list[PacketRun], channel: int, stream: Path) -> FilePart:
     index = index_packets(data, np.concatenate(offset), np.concatenate(size), _kind(channel))
     data.tofile(stream)
     gaps = tuple(
-        (a.last, missing_frames(a.last, b.first)) for a, b in zip(runs[:-1], runs[1:], strict=True)
+        (a.last, missing_frames(a.last, b.first)) for a, b in pairwise(runs)
     )
     # a run without any packet start keeps its bytes in `head`; its tail is empty and continues nothing
     return FilePart(
@@ -252,9 +253,10 @@ def _join(
 
 def _images(rows: _Rows, where: str) -> dict[tuple[int, str], dict[str, NDArray[np.int64]]]:
     """Sort image packets by detector and band; those of a foreign APID or a wrong size are refused."""
-    columns = {n: np.concatenate(getattr(rows, n)) for n in ("apid", "count", "time", "offset", "size", "good", "stream")}
+    names = ("apid", "count", "time", "offset", "size", "good", "stream")
+    columns = {n: np.concatenate(getattr(rows, n)) for n in names}
     out: dict[tuple[int, str], dict[str, NDArray[np.int64]]] = {}
-    names = list(BANDS)
+    bands = list(BANDS)
     # a packet with a wrong checksum may lie about itself: its head is believed only if it fits the others
     for apid in np.unique(columns["apid"][columns["good"]]):
         key = detector_and_band(int(apid))
@@ -263,7 +265,7 @@ def _images(rows: _Rows, where: str) -> dict[tuple[int, str], dict[str, NDArray[
         chosen = columns["apid"] == apid
         size = int(np.bincount(columns["size"][chosen & columns["good"]]).argmax())
         chosen &= columns["size"] == size
-        out[key[0], names[key[1]]] = {n: v[chosen] for n, v in columns.items()}
+        out[key[0], bands[key[1]]] = {n: v[chosen] for n, v in columns.items()}
     return out
 
 
@@ -281,12 +283,13 @@ def _table(rows: Mapping[str, NDArray[np.int64]], origin: int, detector: int, na
     order = np.lexsort((~good[keep], number[keep]))
     ranks, first = np.unique(number[keep][order], return_index=True)
     pick = np.flatnonzero(keep)[order[first]]
-    columns = (rows[n][pick] for n in ("count", "time", "stream", "offset"))
-    return PacketTable(ranks, *columns, good[pick], fit.first_line_date, int(rows["size"][0])), fit.residual
+    count, time, stream, offset = (rows[n][pick] for n in ("count", "time", "stream", "offset"))
+    size = int(rows["size"][0])
+    return PacketTable(ranks, count, time, stream, offset, good[pick], fit.first_line_date, size), fit.residual
 
 
 def _samples(rows: _Rows, streams: Sequence[str], apid: int) -> Samples:
-    packets = []
+    packets: list[bytes] = []
     for apids, offset, size, good, stream in zip(
         rows.apid, rows.offset, rows.size, rows.good, rows.stream, strict=True
     ):
@@ -321,12 +324,13 @@ def plan_strip(results: Sequence[FileResult], session: str, work: str) -> StripP
         raise InputError("no image packet in the session", session, "nothing was sensed, or frames are missing")
     house, lost = _join(ordered, VCID_SAD, Path(work), streams)
     gaps += lost
-    origin = min(
-        int(scene_starts(r["time"][g], r["count"][g], band(n)).min())
-        for (_, n), r in images.items()
-        if (g := r["good"].astype(bool)).any()
-    )
-    made = {key: _table(rows, origin, *key) for key, rows in images.items()}
+    begun = {}
+    for (detector, name), r in images.items():
+        good = r["good"].astype(bool)
+        if good.any():
+            begun[detector, name] = scene_starts(r["time"][good], r["count"][good], band(name))
+    origin = strip_origins(begun)
+    made = {key: _table(rows, origin[key], *key) for key, rows in images.items() if key in origin}
     return _assemble(made, streams, gaps, house, results)
 
 
@@ -377,7 +381,9 @@ def gather_packets(plan: StripPlan, detector: int, name: str, scene: int) -> dic
     per, table = band(name).packets_per_scene, plan.tables[detector, name]
     packets = np.zeros((per, table.size), np.uint8)
     count, time = np.arange(per, dtype=np.uint16), np.zeros(per, np.int64)
-    time[:] = table.first_line_date + np.round((scene * per + np.arange(per)) * packet_step(band(name)))
+    # whole nanoseconds before they are added: a date of GPS in float64 is good to 256 ns only
+    time[:] = np.round((scene * per + np.arange(per)) * packet_step(band(name)))
+    time += table.first_line_date
     status = np.full(per, LOST, np.uint8)
     chosen = np.flatnonzero(table.number // per == scene)
     for rank in np.unique(table.stream[chosen]):

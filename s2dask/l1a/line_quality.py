@@ -3,10 +3,10 @@
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from s2dask.instrument.quality import DETECTOR_SHIFT, MSI_DEGRADED, MSI_LOST, NODATA, SATURATED
+from s2dask.kernels import kernel
 
 COMPLETE, LOST, DEGRADED = 0, 1, 2
 """Status of a source packet."""
@@ -30,7 +30,7 @@ def line_status(packets: NDArray[np.uint8], lines_per_packet: int) -> NDArray[np
     return np.repeat(packets, lines_per_packet)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def raw_quality(
     lines: NDArray[np.uint16], bad: NDArray[np.bool_], status: NDArray[np.uint8], detector: int
 ) -> NDArray[np.uint16]:

@@ -1,11 +1,12 @@
 """Binning: the 60 m bands are read at 20 m across track, and weighted three to one on the ground."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from s2dask.kernels import kernel
 
-@njit(nogil=True, cache=True)
+
+@kernel
 def bin_columns(lines: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the lines binned three to one across track; the filter is centred on the middle one of each three pixels.
 
@@ -34,7 +35,7 @@ def bin_columns(lines: NDArray[np.float32], weights: NDArray[np.float32]) -> NDA
     return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def bin_quality(quality: NDArray[np.uint16], weights: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Return the bits of every pixel that enters a binned one.
 

@@ -1,11 +1,12 @@
 """Blind pixels: they see no light, so what is left in them after the dark signal is the offset of the line."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from s2dask.kernels import kernel
 
-@njit(nogil=True, cache=True)
+
+@kernel
 def line_offset(row: NDArray[np.float32], blind: NDArray[np.int64]) -> np.float32:
     """Return the mean of the valid blind pixels of one line [LSB].
 
@@ -22,7 +23,7 @@ def line_offset(row: NDArray[np.float32], blind: NDArray[np.int64]) -> np.float3
     return np.float32(total / blind.size)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def remove_line_offset(
     lines: NDArray[np.float32], blind: NDArray[np.int64], left: int, useful: int
 ) -> NDArray[np.float32]:

@@ -3,15 +3,16 @@
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from s2dask.kernels import kernel
 
 NO_DATA: Final = 0
 SMALLEST, LARGEST = 1, 65534
 """Range of a valid count."""
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def code(lines: NDArray[np.float32], shift: int) -> NDArray[np.uint16]:
     """Return the coded lines; a line that begins with NaN has no data.
 
@@ -42,7 +43,7 @@ def code(lines: NDArray[np.float32], shift: int) -> NDArray[np.uint16]:
     return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def raw_saturation(lines: NDArray[np.uint16], left: int, useful: int, level: int, flag: int) -> NDArray[np.uint16]:
     """Return the bit of saturation of the useful pixels.
 

@@ -3,14 +3,15 @@
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from s2dask.kernels import kernel
 
 TRIO: Final = ("B10", "B11", "B12")
 """Bands that disturb each other."""
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def simultaneous_lines(line: int, factor: int, other: int) -> tuple[int, int]:
     """Return the first line of another band that is read with a line, and how many are.
 
@@ -24,7 +25,7 @@ def simultaneous_lines(line: int, factor: int, other: int) -> tuple[int, int]:
     return line * factor // other, max(1, factor // other)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def remove_leak(
     lines: NDArray[np.float32],
     first_line: int,
@@ -82,7 +83,7 @@ def remove_leak(
     return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def flag_leak(
     quality: NDArray[np.uint16],
     first_line: int,

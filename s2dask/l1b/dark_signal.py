@@ -1,11 +1,12 @@
 """Dark signal: the offset of each pixel, which depends on the line's place in the read-out cycle."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from s2dask.kernels import kernel
 
-@njit(nogil=True, cache=True)
+
+@kernel
 def remove_dark_signal(lines: NDArray[np.uint16], dark: NDArray[np.float32], first_line: int) -> NDArray[np.float32]:
     """Return the lines minus the dark signal, blind pixels included.
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from s2dask.errors import ConfigurationError
+from s2dask.kernels import kernel
 
 
 class Defects(NamedTuple):
@@ -52,7 +52,7 @@ def defects(columns: Iterable[int], useful: int) -> Defects:
     return table
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def replace_defective(lines: NDArray[np.float32], table: Defects) -> NDArray[np.float32]:
     """Return the lines with the defective pixels interpolated linearly across track.
 
@@ -76,7 +76,7 @@ def replace_defective(lines: NDArray[np.float32], table: Defects) -> NDArray[np.
     return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def flag_defective(quality: NDArray[np.uint16], table: Defects, flag: int) -> None:
     """Flag the defective pixels in place; otherwise they take the bits of the pixels that replace them.
 

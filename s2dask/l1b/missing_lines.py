@@ -1,11 +1,12 @@
 """Missing lines: short gaps are interpolated along track, longer ones stay without data."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from s2dask.kernels import kernel
 
-@njit(nogil=True, cache=True)
+
+@kernel
 def neighbours(bad: NDArray[np.bool_], line: int, longest: int) -> tuple[int, int]:
     """Return the good lines around a missing one, (-1, -1) when there is none on a side or the gap is too long.
 
@@ -34,7 +35,7 @@ def neighbours(bad: NDArray[np.bool_], line: int, longest: int) -> tuple[int, in
     return before, after
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def fill_missing(lines: NDArray[np.float32], bad: NDArray[np.bool_], longest: int) -> NDArray[np.float32]:
     """Return the lines with short gaps interpolated; NaN in the lines that stay without data.
 
@@ -65,7 +66,7 @@ def fill_missing(lines: NDArray[np.float32], bad: NDArray[np.bool_], longest: in
     return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def flag_missing(quality: NDArray[np.uint16], bad: NDArray[np.bool_], longest: int, lost: int, empty: int) -> None:
     """Flag the missing lines in place; otherwise interpolated ones take the bits of the lines that replace them.
 

@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from s2dask.kernels import kernel
 from s2dask.l1b.blind_pixels import remove_line_offset
 from s2dask.l1b.dark_signal import remove_dark_signal
 
@@ -42,7 +42,7 @@ class RawLines(NamedTuple):
     saturation: int
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def offset_free(raw: RawLines, start: int, stop: int) -> NDArray[np.float32]:
     """Return a range of the lines without dark signal, line offset and blind pixels.
 

@@ -3,8 +3,9 @@
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from s2dask.kernels import kernel
 
 CUBIC: Final = 0
 """VNIR model, coefficients A, B, C."""
@@ -12,7 +13,7 @@ BILINEAR: Final = 1
 """SWIR model, coefficients A1, A2, Zs."""
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def equalise(lines: NDArray[np.float32], model: int, coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the lines with the relative response of each pixel removed.
 

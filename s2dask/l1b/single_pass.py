@@ -9,10 +9,10 @@ The compiled form is cached on disk by this file alone: after a change in a step
 from typing import Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from s2dask.instrument.quality import DEFECTIVE, MSI_DEGRADED, MSI_LOST, NODATA, PARTIALLY_CORRECTED, SATURATED
+from s2dask.kernels import kernel
 from s2dask.l1b.binning import bin_columns, bin_quality
 from s2dask.l1b.coding import code, raw_saturation
 from s2dask.l1b.crosstalk import flag_leak, remove_leak, simultaneous_lines
@@ -76,7 +76,7 @@ class Chain(NamedTuple):
     longest: int
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def source_range(raw: RawLines, start: int, stop: int, source: RawLines) -> tuple[int, int]:
     """Return the range of indices into a source band that is read with a range of a band, as far as it is there."""
     if stop <= start:
@@ -87,7 +87,7 @@ def source_range(raw: RawLines, start: int, stop: int, source: RawLines) -> tupl
     return low, min(max(last + count - source.first_line, low), source.bad.size)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def without_crosstalk(chain: Chain, start: int, stop: int) -> NDArray[np.float32]:
     """Return a range of the lines without dark signal, line offset, blind pixels and crosstalk.
 
@@ -120,7 +120,7 @@ def without_crosstalk(chain: Chain, start: int, stop: int) -> NDArray[np.float32
     return image
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def pixel_quality(chain: Chain, start: int, stop: int) -> NDArray[np.uint16]:
     """Return the quality of a range of the lines before binning, without the bits that a whole line shares.
 
@@ -155,7 +155,7 @@ def pixel_quality(chain: Chain, start: int, stop: int) -> NDArray[np.uint16]:
     return quality
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _paste(
     block: NDArray[np.uint16], offset: int, bits: NDArray[np.uint16], out: NDArray[np.uint16], first: int
 ) -> None:
@@ -166,7 +166,7 @@ def _paste(
             row[x] = values[x] | shared
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def correct_lines(chain: Chain, start: int, stop: int, counts: NDArray[np.uint16], quality: NDArray[np.uint16]) -> None:
     """Correct a range of the lines of a band.
 

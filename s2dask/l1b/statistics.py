@@ -1,13 +1,13 @@
 """Statistics of a corrected granule: a few numbers per band, for quality control."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from s2dask.instrument.quality import DEFECTIVE, MSI_LOST, NODATA, PARTIALLY_CORRECTED, SATURATED
+from s2dask.kernels import kernel
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _tally(counts: NDArray[np.uint16], quality: NDArray[np.uint16]) -> NDArray[np.int64]:
     # Everything is an integer sum, so the order of the pixels cannot change the result.
     out = np.zeros(9, np.int64)

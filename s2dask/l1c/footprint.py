@@ -3,14 +3,15 @@
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from s2dask.kernels import kernel
 
 UNCLAIMED: Final = -1e-9
 """Distance of a pixel that nobody has claimed: below zero, so that the very edge of an image counts."""
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _claim(line, column, lines, columns, detector, left, best, footprint):  # type: ignore[no-untyped-def]
     right, bottom = columns - 0.5, lines - 0.5
     claimed, low, high = 0, np.inf, -np.inf

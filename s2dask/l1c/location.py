@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from pyproj import Transformer
 
@@ -17,6 +16,7 @@ from s2dask.errors import ConfigurationError
 from s2dask.geometry.inverse_grid import STEP, layers
 from s2dask.geometry.viewing import ViewingModel
 from s2dask.instrument import band
+from s2dask.kernels import kernel
 
 PATCH: Final = 8
 """Nodes on the edge of a patch: what is searched in one go."""
@@ -133,9 +133,9 @@ class NodeGrid:
         known = np.flatnonzero(np.isfinite(self.line[0, top : top + rows, left : left + columns]).any(axis=0))
         if not known.size:
             return 0, 0
-        first = (column + int(known[0])) * k - pixels.column
-        stop = (column + int(known[-1])) * k - pixels.column
-        return max(first, 0), max(min(stop, pixels.columns), 0)
+        first = max((column + int(known[0])) * k - pixels.column, 0)
+        stop = min((column + int(known[-1])) * k - pixels.column, pixels.columns)
+        return (first, stop) if first < stop else (0, 0)
 
 
 def seen_patches(
@@ -194,7 +194,7 @@ def _parabolas(value: NDArray[np.float64], half: float) -> NDArray[np.float64]:
     return np.stack([middle, (high - low) / (2 * half), (high - 2 * middle + low) / (2 * half * half)])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _between(nodes, row, per_node, out):  # type: ignore[no-untyped-def]
     """Write the terms (term, node column) on a pixel row, counted from the first node."""
     i = row // per_node
@@ -205,7 +205,7 @@ def _between(nodes, row, per_node, out):  # type: ignore[no-untyped-def]
             out[t, j] = above[j] + v * (below[j] - above[j])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _locate(line, column, per_node, row, first, heights, left, middle, out_line, out_column):  # type: ignore[no-untyped-def]
     rows, columns = out_line.shape
     a, b = np.empty((3, line.shape[2])), np.empty((3, line.shape[2]))
@@ -228,7 +228,7 @@ def _locate(line, column, per_node, row, first, heights, left, middle, out_line,
             x += n
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def spread(nodes, per_node, row, first, out):  # type: ignore[no-untyped-def]
     """Write the values of nodes (1, row, column) at pixel centres, bilinear; the indices count from the first node."""
     line = np.empty((1, nodes.shape[2]))
@@ -290,7 +290,7 @@ def locate(
     return line, column
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def window_height(lon, lat, frame, posts):  # type: ignore[no-untyped-def]
     """Return the height at a place of a terrain window [m], bilinear; its edge is carried on outside."""
     x = min(max((lon - frame[0]) / frame[2], 0.0), posts.shape[1] - 1.0)
@@ -302,7 +302,7 @@ def window_height(lon, lat, frame, posts):  # type: ignore[no-untyped-def]
     return north * (1.0 - v) + south * v
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _heights(lonlat, per_node, row, first, frame, posts, out):  # type: ignore[no-untyped-def]
     rows, columns = out.shape
     a = np.empty((2, lonlat.shape[2]))

@@ -4,11 +4,11 @@ import math
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from s2dask.geometry.inverse_grid import STEP
 from s2dask.instrument.quality import NODATA, SATURATED
+from s2dask.kernels import kernel
 from s2dask.l1c.location import Pixels, spread
 
 QUANTIFICATION: Final = 10_000
@@ -19,7 +19,7 @@ SATURATED_VALUE: Final = 65535
 LARGEST_VALUE: Final = 65534
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _inverse_cosine(zenith, ratio, row, column, out):  # type: ignore[no-untyped-def]
     """Write 1 / cos at places `ratio` of a node apart, bilinear in the angle."""
     rows, columns = zenith.shape
@@ -80,7 +80,7 @@ def reflectance_scale(gain: float, solar_irradiance: float, conversion: float) -
     return math.pi / (gain * solar_irradiance * conversion)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def encode(counts, flags, footprint, scale, inverse, out):  # type: ignore[no-untyped-def]
     """Write coded reflectance, and complete the flags where no detector looks.
 
@@ -118,7 +118,7 @@ def decode(values: NDArray[np.uint16]) -> NDArray[np.float32]:
     return rho
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _moments(values):  # type: ignore[no-untyped-def]
     n, saturated = 0, 0
     total, square, low, high = np.int64(0), np.int64(0), np.int64(65536), np.int64(-1)

@@ -7,11 +7,11 @@ the margin gives the same bytes.
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from s2dask.errors import ConfigurationError
 from s2dask.instrument.quality import NODATA, PARTIALLY_CORRECTED
+from s2dask.kernels import inline_kernel, kernel
 
 Filter = Literal["SPLINE3", "BCO", "BLN", "PPV"]
 """Names of GIP_RESPAR: cubic B-spline, bicubic (Keys, a = -0.5), bilinear, nearest."""
@@ -66,7 +66,7 @@ def spline_taps() -> NDArray[np.float32]:
     return np.asarray(taps / (taps[0] + 2.0 * taps[1:].sum()), np.float32)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _decode(counts, quality, out, invalid):  # type: ignore[no-untyped-def]
     """Write counts as float32 and where there is no data; return whether there is such a place in each line."""
     rows, columns = counts.shape
@@ -82,7 +82,7 @@ def _decode(counts, quality, out, invalid):  # type: ignore[no-untyped-def]
     return holed
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _repair(counts, invalid, holed, out):  # type: ignore[no-untyped-def]
     """Give no data the nearest valid line of its column within HALF, the upper one of two."""
     rows, columns = counts.shape
@@ -102,7 +102,7 @@ def _repair(counts, invalid, holed, out):  # type: ignore[no-untyped-def]
                     break
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _prefilter(values, taps, out):  # type: ignore[no-untyped-def]
     """Write B-spline coefficients; `values` holds HALF rows more on either side, `out` two columns more."""
     rows, columns = out.shape[0], values.shape[1]
@@ -131,7 +131,7 @@ def _prefilter(values, taps, out):  # type: ignore[no-untyped-def]
                 target[x] += t * (left[x] + right[x])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _support_flags(quality, invalid, holed, out):  # type: ignore[no-untyped-def]
     """Write the bits of each 2 x 2 support; the inputs hold one row more before and two after those of `out`.
 
@@ -206,7 +206,7 @@ def prepare_image(
     return DetectorImage(samples, flags, low, lines, columns, FILTERS[name])
 
 
-@njit(nogil=True, cache=True, inline="always")
+@inline_kernel
 def _weights(t, number):  # type: ignore[no-untyped-def]
     """Return the weights of the taps at -1, 0, 1, 2 for a fraction t in [0, 1)."""
     zero, one = np.float32(0.0), np.float32(1.0)
@@ -229,7 +229,7 @@ def _weights(t, number):  # type: ignore[no-untyped-def]
     return zero, zero, one, zero
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def interpolate(image, line, column, left, detector, footprint, out, flags):  # type: ignore[no-untyped-def]
     """Fill the pixels that belong to a detector.
 

@@ -5,13 +5,14 @@ decimated tile.
 """
 
 import numpy as np
-from numba import njit
+
+from s2dask.kernels import kernel
 
 SATURATED = 6.45
 """Reflectance of the code 65535 with the usual offset, as it comes out of float32 [1]."""
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def cell_means(image, factor):  # type: ignore[no-untyped-def]
     """Return the mean over cells of `factor` x `factor` pixels.
 
@@ -40,7 +41,7 @@ def cell_means(image, factor):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def cell_union(bits, factor):  # type: ignore[no-untyped-def]
     """Return the union of flags over cells: (y, x) uint8 -> (row, column) uint8."""
     rows, columns = bits.shape
@@ -51,7 +52,7 @@ def cell_union(bits, factor):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def repeat(cells, factor, rows, columns):  # type: ignore[no-untyped-def]
     """Return (rows, columns) pixels of which each has the value of its cell."""
     out = np.empty((rows, columns), cells.dtype)
@@ -61,7 +62,7 @@ def repeat(cells, factor, rows, columns):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def between_nodes(nodes, rows, columns):  # type: ignore[no-untyped-def]
     """Return the bilinear value of a field of nodes.
 
@@ -91,7 +92,7 @@ def between_nodes(nodes, rows, columns):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def cell_coefficients(table, low, step, rows, columns, slot, elevation, out):  # type: ignore[no-untyped-def]
     """Interpolate coefficients to cells, in place and height.
 

@@ -7,9 +7,9 @@ satellite, and the height is kept at which most of what it covers is dark.
 from typing import Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from s2dask.kernels import kernel
 from s2dask.l2a.scene_class import CLOUD_HIGH, CLOUD_MEDIUM, DEFECT, NO_DATA, WATER
 from s2dask.l2a.scene_class import DARK as DARK_PIXEL
 
@@ -68,7 +68,7 @@ def slant(sun: tuple[ArrayLike, ArrayLike], view: tuple[ArrayLike, ArrayLike]) -
     return Slant(np.asarray(np.subtract(sun_north, north)), np.asarray(np.subtract(east, sun_east)))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def cell_kinds(scl, factor):  # type: ignore[no-untyped-def]
     """Return the kind of most pixels of each cell: (y, x) uint8 classes -> (row, column) uint8."""
     rows, columns = scl.shape
@@ -119,7 +119,7 @@ def _box_sum(values: NDArray[np.int64], radius: int) -> NDArray[np.int64]:
     return np.asarray(corners[0] - corners[1] - corners[2] + corners[3])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _root(parent, a):  # type: ignore[no-untyped-def]
     while parent[a] != a:
         parent[a] = parent[parent[a]]
@@ -127,7 +127,7 @@ def _root(parent, a):  # type: ignore[no-untyped-def]
     return a
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def label(kind):  # type: ignore[no-untyped-def]
     """Return (cell) int64: for every cell of the flattened mask the first cell of its cloud, -1 outside clouds."""
     rows, columns = kind.shape
@@ -149,7 +149,7 @@ def label(kind):  # type: ignore[no-untyped-def]
     return parent
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _fit(kind, cells, height, down, right):  # type: ignore[no-untyped-def]
     """Return the share of dark ground where a cloud's shadow would lie, outside of clouds."""
     rows, columns = kind.shape
@@ -164,7 +164,7 @@ def _fit(kind, cells, height, down, right):  # type: ignore[no-untyped-def]
     return dark / counted if counted * 4 >= cells.size and counted > 0 else 0.0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _mark(kind, cells, height, down, right, shadow):  # type: ignore[no-untyped-def]
     """Mark the dark ground within one cell of a cloud's shadow."""
     rows, columns = kind.shape
@@ -177,7 +177,7 @@ def _mark(kind, cells, height, down, right, shadow):  # type: ignore[no-untyped-
                     shadow[y, x] = True
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _match(kind, order, start, heights, down, right, shadow):  # type: ignore[no-untyped-def]
     for cloud in range(start.size - 1):
         cells = order[start[cloud] : start[cloud + 1]]

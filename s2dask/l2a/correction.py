@@ -3,10 +3,10 @@
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from s2dask.auxdata.gas import absorptions
+from s2dask.kernels import kernel
 from s2dask.l2a.atmosphere import coefficients
 from s2dask.l2a.cells import cell_coefficients
 from s2dask.l2a.conditions import Conditions
@@ -93,7 +93,7 @@ def over_cells(
     return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def gas_gain(cells, water_vapour, a, n):  # type: ignore[no-untyped-def]
     """Return one over the transmittance of all gases: (row, column, 5), (row, column) [cm] -> (row, column) float32."""
     rows, columns = water_vapour.shape
@@ -107,7 +107,7 @@ def gas_gain(cells, water_vapour, a, n):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def correct(image, cells, gain, factor, out):  # type: ignore[no-untyped-def]
     """Turn top-of-atmosphere reflectance into coded surface reflectance.
 

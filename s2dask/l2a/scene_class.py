@@ -6,9 +6,9 @@ The classes and the chain are those of Sen2Cor (L2A-ATBD, chapter 3), without it
 from typing import Final
 
 import numpy as np
-from numba import njit
 
 from s2dask.instrument.quality import DEFECTIVE, INVALID, SATURATED
+from s2dask.kernels import inline_kernel, kernel
 
 NO_DATA: Final = 0
 DEFECT: Final = 1
@@ -32,22 +32,22 @@ SATURATED_LEVEL: Final = 13.0
 _BAD = SATURATED | DEFECTIVE | INVALID
 
 
-@njit(nogil=True, cache=True, inline="always")
+@inline_kernel
 def _ramp(value, low, high):  # type: ignore[no-untyped-def]
     return min(max((value - low) / (high - low), 0.0), 1.0)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@inline_kernel
 def _ratio(a, b):  # type: ignore[no-untyped-def]
     return a / max(b, 1e-4)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@inline_kernel
 def _contrast(a, b):  # type: ignore[no-untyped-def]
     return (a - b) / max(a + b, 1e-4)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _snow(b02, b04, b8a, b12, ndsi):  # type: ignore[no-untyped-def]
     """Return the confidence that a pixel is snow."""
     confidence = _ramp(ndsi, 0.20, 0.42) * _ramp(b8a, 0.15, 0.35)
@@ -55,7 +55,7 @@ def _snow(b02, b04, b8a, b12, ndsi):  # type: ignore[no-untyped-def]
     return 0.0 if b12 > 0.25 else confidence
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _surface(b02, b03, b04, b8a, b11, b12):  # type: ignore[no-untyped-def]
     """Return the class of the ground, or UNCLASSIFIED, and the factor on the confidence that it is cloud."""
     ndvi, green, blue = _contrast(b8a, b04), _ratio(b8a, b03), _ratio(b02, b11)
@@ -79,7 +79,7 @@ def _surface(b02, b03, b04, b8a, b11, b12):  # type: ignore[no-untyped-def]
     return UNCLASSIFIED, factor * (1.0 - _ramp(blue, 2.0, 4.0)) if b12 < 0.21 else factor
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _pixel(b02, b03, b04, b8a, b10, b11, b12):  # type: ignore[no-untyped-def]
     """Return class, cloud and snow confidence of a pixel with data in all bands."""
     ndsi = _contrast(b03, b11)
@@ -99,7 +99,7 @@ def _pixel(b02, b03, b04, b8a, b10, b11, b12):  # type: ignore[no-untyped-def]
     return SOIL if kind == UNCLASSIFIED and b02 < b11 else kind, cloud, snow
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def classify(b02, b03, b04, b8a, b10, b11, b12, quality, scl, cld, snw):  # type: ignore[no-untyped-def]
     """Classify pixels, each by itself.
 

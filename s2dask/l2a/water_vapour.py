@@ -7,7 +7,8 @@ because it depends on the amount sought, this is repeated.
 from typing import Final
 
 import numpy as np
-from numba import njit
+
+from s2dask.kernels import kernel
 
 BRIGHT: Final = 0.08
 """Surface reflectance of B8A below which the ratio says too little [1]."""
@@ -16,7 +17,7 @@ LARGEST: Final = 10.0
 ITERATIONS: Final = 4
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _one(b8a, b09, near, deep, near_law, deep_law, start):  # type: ignore[no-untyped-def]
     """Return the water vapour of a cell, negative where its bands say nothing."""
     amount = start
@@ -32,7 +33,7 @@ def _one(b8a, b09, near, deep, near_law, deep_law, start):  # type: ignore[no-un
     return amount
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def retrieve(b8a, b09, near, deep, near_law, deep_law, expected, out):  # type: ignore[no-untyped-def]
     """Retrieve the water vapour above cells.
 

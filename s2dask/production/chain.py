@@ -15,17 +15,16 @@ from s2dask.io.tiles import open_tile
 from s2dask.l0.session import Session, scan_session
 from s2dask.production import levels
 from s2dask.production.blocks import Blocking, default_blocking
-from s2dask.production.footprint import tile_grid, tiles_of
+from s2dask.production.footprint import Window, tile_grid, tiles_of
 from s2dask.production.levels import TilePlan
 from s2dask.production.progress import Listener, Silent
-from s2dask.production.setting import AuxFolder, open_setting
+from s2dask.production.setting import open_setting
 from s2dask.production.strip import strip_facts
 from s2dask.qc.checks import run_checks
 from s2dask.release.datastrip import release_datastrip
 from s2dask.release.publish import release_l1c, release_l2a
 
 LEVELS: Final = ("L0", "L1B", "L1C", "L2A")
-Window = tuple[int, int, int, int]
 
 
 @dataclass(slots=True)
@@ -43,6 +42,8 @@ class Summary:
     withheld : list of str
         Products that a concluding check keeps from delivery.
     outcomes : list of Outcome
+    flags : list of str
+        What had to be assumed for want of auxiliary data.
     """
 
     products: list[str] = field(default_factory=list)
@@ -50,6 +51,19 @@ class Summary:
     checks: list[dict[str, Any]] = field(default_factory=list)
     withheld: list[str] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)
+
+    def notes(self) -> list[str]:
+        """Return what a person should know, a line each: what was assumed, failed or kept back."""
+        failed = [c for c in self.checks if c["status"] != "PASSED"]
+        return [
+            *(f"assumed: {flag}" for flag in dict.fromkeys(self.flags)),
+            *(
+                f"{c['severity']} check {c['level']} {c['checklist']}/{c['id']} {c['status']}: {c['message']}"
+                for c in failed
+            ),
+            *(f"withheld: {reason}" for reason in self.withheld),
+        ]
 
 
 @dataclass(slots=True)
@@ -72,6 +86,7 @@ class _Run:
     def judge(self, result: dict[str, Any]) -> bool:
         """Note the checks of a product; return whether it may be delivered."""
         self.summary.checks.extend(result["checks"])
+        self.summary.flags.extend(result.get("flags", ()))
         held = [c for c in result["checks"] if c["severity"] == "concluding" and c["status"] != "PASSED"]
         if held:
             self.summary.withheld.append(f"{result['path']}: {held[0]['message']}")
@@ -169,6 +184,7 @@ def _run_session(
     if to == "L0":
         made.graph("L0", graph)
         made.summary.products.extend(release_datastrip(l0, str(made.delivery)))
+        del made.summary.stores["L0"]  # it was moved
         return
     setting = open_setting(l0, folder)
     last = levels.add_l1b(graph, l0, l1b, setting.gipps, packets)
@@ -177,6 +193,7 @@ def _run_session(
     shutil.rmtree(raw, ignore_errors=True)
     if made.judge(result) and to == "L1B":
         made.summary.products.extend(release_datastrip(l1b, str(made.delivery)))
+        del made.summary.stores["L1B"]  # it was moved
     if to != "L1B" and not made.summary.withheld:
         wanted = grids or [tile_grid(name) for name in tiles_of(setting, strip_facts(l0))]
         for grid in wanted:
@@ -199,13 +216,13 @@ def _run_tile(
 
 def _deliver(made: _Run, results: dict[str, dict[str, Any]], name: str) -> None:
     """Write the delivery forms of the products that passed, side by side on the cluster."""
-    builders = {"L1C": release_l1c, "L2A": release_l2a}
-    graph = TaskGraph()
-    refs = [
-        graph.add(f"FORMAT_IMG-{level}-{name}", builders[level], result["path"], str(made.delivery))
-        for level, result in results.items()
-        if made.judge(result)
-    ]
+    out, graph, refs = str(made.delivery), TaskGraph(), []
+    passed = {level: str(result["path"]) for level, result in results.items() if made.judge(result)}
+    if "L1C" in passed:
+        refs.append(graph.add(f"FORMAT_IMG-L1C-{name}", release_l1c, passed["L1C"], out))
+    if "L2A" in passed:
+        l1c = str(results["L1C"]["path"]) if "L1C" in results else None
+        refs.append(graph.add(f"FORMAT_IMG-L2A-{name}", release_l2a, passed["L2A"], out, l1c))
     if refs:
         outcomes = made.graph("release", graph)
         for ref in refs:

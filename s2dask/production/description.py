@@ -7,6 +7,8 @@ from typing import Any
 import zarr
 
 from s2dask.errors import InputMissing
+from s2dask.io.safe_archive import SafeArchive
+from s2dask.io.safe_metadata import product_facts
 from s2dask.io.storage import exists, is_local, zarr_store
 
 
@@ -16,10 +18,10 @@ def _zarr_facts(url: str) -> dict[str, Any]:
     attrs: Mapping[str, Any] = group.attrs.asdict()
     stac = attrs.get("stac_discovery", {})
     facts: dict[str, Any] = {"product": stac.get("id", Path(url).name), "format": "Zarr 3"}
-    facts |= {f"{key}": value for key, value in stac.get("properties", {}).items()}
-    facts |= dict(attrs.get("s2dask", {}))
+    ours = attrs.get("s2dask")
+    facts |= dict(ours if isinstance(ours, Mapping) else stac.get("properties", {}))
     facts["variables"] = len(arrays)
-    facts["bytes_decoded"] = sum(node.nbytes for _, node in arrays)
+    facts["bytes_decoded"] = int(sum(node.nbytes for _, node in arrays))
     images = {path.rsplit("/", 1)[0] for path, node in arrays if node.ndim == 2 and min(node.shape) > 32}
     facts["groups"] = ", ".join(sorted(images)[:12]) + (" …" if len(images) > 12 else "")
     return facts
@@ -32,16 +34,12 @@ def _session_facts(session: str) -> dict[str, Any]:
 
 
 def _safe_facts(path: str) -> dict[str, Any]:
-    from s2dask.io.safe import open_safe
-
-    tree = open_safe(path)
-    facts: dict[str, Any] = {"product": Path(path).name, "format": "SAFE"}
-    facts |= {key: value for key, value in tree.attrs.items() if isinstance(value, (str, int, float))}
-    return facts
+    archive = SafeArchive.open(path)
+    return {"product": archive.name.removesuffix(".SAFE"), "format": "SAFE", **product_facts(archive)}
 
 
 def describe(product: str) -> dict[str, Any]:
-    """Return the facts of a Zarr product, an L1C SAFE or a session folder, by name."""
+    """Return the facts of a Zarr product, a SAFE or a session folder, by name."""
     if not exists(product):
         raise InputMissing("nothing there", product, "check the path")
     if is_local(product) and product.rstrip("/").endswith((".SAFE", ".zip")):
@@ -49,3 +47,15 @@ def describe(product: str) -> dict[str, Any]:
     if is_local(product) and not (Path(product) / "zarr.json").exists():
         return _session_facts(product)
     return _zarr_facts(product)
+
+
+def shown(value: Any) -> str:
+    """Return a fact in a few words: tables of numbers are counted, checks are summed up."""
+    if isinstance(value, (list, tuple)) and value and all(isinstance(v, Mapping) and "status" in v for v in value):
+        states = [str(v["status"]) for v in value]
+        return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    if isinstance(value, Mapping):
+        return f"{len(value)} entries" if value else "none"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(v) for v in value) if len(value) <= 16 else f"{len(value)} entries"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

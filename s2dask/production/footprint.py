@@ -10,11 +10,13 @@ from s2dask.io.grids import TileGrid
 from s2dask.production.setting import Setting
 from s2dask.production.strip import StripFacts
 
+Window = tuple[int, int, int, int]
+"""x0, y0, width, height [m] of a part of a tile, on its 60 m grid."""
 _EDGE = 9_900.0
 """A tile reaches this far beyond its 100 km square, to the right and below [m]."""
 
 
-def tile_grid(tile: str, window: tuple[int, int, int, int] | None = None) -> TileGrid:
+def tile_grid(tile: str, window: Window | None = None) -> TileGrid:
     """Return the grid of a tile, or of a window (x0, y0, width, height) [m] in it.
 
     Parameters

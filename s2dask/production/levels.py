@@ -89,7 +89,10 @@ def add_l1c(graph: TaskGraph, plan: TilePlan, l0: str, l1b: str, aux: str | None
 
 def add_l2a(graph: TaskGraph, plan: TilePlan, source: str, aux: str | None, ready: Sequence[Ref] = ()) -> Ref:
     """Add the tasks of one L2A tile: start, statistics per block, atmosphere, correction per block, finish."""
-    begin = graph.add(f"L2A_INIT-{plan.name}", surface.start_tile, source, aux, plan.l2a, plan.grid, plan.blocking, after=tuple(ready))
+    begin = graph.add(
+        f"L2A_INIT-{plan.name}", surface.start_tile, source, aux, plan.l2a, plan.grid, plan.blocking,
+        after=tuple(ready),
+    )  # fmt: skip
     statistics = [
         graph.add(f"L2A_DDV-{plan.name}-{block.name}", surface.gather, source, block, begin)
         for block in plan.blocking.blocks(plan.grid, 20)

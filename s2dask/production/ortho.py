@@ -1,29 +1,21 @@
-"""From L1B strips to L1C tiles, block by block: one set of functions for production and notebooks."""
+"""From L1B strips to L1C tiles, block by block."""
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import Lock
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-import dask.array as da
 import numpy as np
-import xarray as xr
 import zarr
-from dask.base import tokenize
-from dask.delayed import delayed
 
 from s2dask.auxdata.gipp_radiometry import AbsoluteCalibration, read_r2abca
 from s2dask.auxdata.time import gps_to_utc, iso
-from s2dask.errors import ConfigurationError
 from s2dask.geometry.viewing import ViewingModel
 from s2dask.instrument import BANDS, band, bands_of
 from s2dask.instrument.solar import reflectance_conversion
 from s2dask.io import schema
 from s2dask.io.grids import TileGrid
 from s2dask.io.storage import open_array, zarr_store
-from s2dask.io.strips import ImageSource, StripSource
+from s2dask.io.strips import StripSource
 from s2dask.io.template import create, set_attributes
 from s2dask.io.writer import write_block, write_coordinates, write_whole
 from s2dask.l1c.classification import CIRRUS, CLASSIFICATION_BANDS, OPAQUE, SNOW, average, classify
@@ -35,11 +27,9 @@ from s2dask.l1c.stage import (
     block_pixels,
     ortho_images,
     prepare_tile,
-    tile_terrain,
 )
 from s2dask.l1c.tile_geometry import mean_angles
-from s2dask.production.blocks import Block, Blocking, default_blocking
-from s2dask.production.scene import Scene
+from s2dask.production.blocks import Block, Blocking
 from s2dask.production.setting import Setting, open_setting
 from s2dask.production.strip import StripFacts, strip_facts
 from s2dask.qc.checks import run_checks
@@ -48,8 +38,6 @@ from s2dask.release.names import ProductName, parse_compact_time
 
 CLASSIFICATION: Final = "conditions/mask/l1c_classification/r60m/b00"
 GEOMETRY: Final = "conditions/geometry"
-Layer = Literal["reflectance", "counts", "quality", "footprint"]
-_LAYERS: Final = {"reflectance": "float32", "counts": "float32", "quality": "uint8", "footprint": "uint8"}
 
 
 def strip_lines(facts: StripFacts) -> dict[str, int]:
@@ -66,7 +54,7 @@ def _descending(model: ViewingModel, date: int) -> bool:
     return bool(model.state(date + half)[0][2] < model.state(date - half)[0][2])
 
 
-def _attributes(facts: StripFacts, setting: Setting, grid: TileGrid, geometry: TileGeometry) -> dict[str, Any]:
+def tile_attributes(facts: StripFacts, setting: Setting, grid: TileGrid, geometry: TileGeometry) -> dict[str, Any]:
     """Return the root attributes of the tile, as far as they are known before its pixels."""
     a, now = facts.attrs, datetime.now(UTC)
     start, stop = (gps_to_utc(int(a[f"sensing_{end}_gps"])) for end in ("start", "stop"))
@@ -78,8 +66,7 @@ def _attributes(facts: StripFacts, setting: Setting, grid: TileGrid, geometry: T
         now.replace(microsecond=0),
     )  # fmt: skip
     return {
-        "level": "L1C", "unit": facts.unit, "tile_id": grid.tile_id, "crs": grid.crs, "x0": grid.x0, "y0": grid.y0,
-        "width": grid.width, "height": grid.height, "decimation": grid.decimation,
+        "level": "L1C", "unit": facts.unit, **grid.facts(),
         "sensing_start": iso(start), "sensing_stop": iso(stop), "sensing_time": iso(gps_to_utc(geometry.date)),
         "datastrip_start": iso(start), "datatake_id": a["datatake_id"], "absolute_orbit": int(a["absolute_orbit"]),
         "relative_orbit": int(a["relative_orbit"]), "baseline": a["baseline"],
@@ -125,7 +112,7 @@ def start_tile(l0: str, aux: str | None, grid: TileGrid, blocking: Blocking, l1c
     """
     facts, setting, lines = strip_facts(l0), open_setting(l0, aux), strip_lines(strip_facts(l0))
     geometry = prepare_tile(setting.model, setting.terrain, grid, lines, facts.detectors)
-    attrs = _attributes(facts, setting, grid, geometry)
+    attrs = tile_attributes(facts, setting, grid, geometry)
     variables = schema.l1c(grid, facts.detectors, facts.bands, chunks=blocking.chunks())
     create(l1c, variables, {"s2dask": attrs})
     write_coordinates(l1c, variables, grid)
@@ -133,19 +120,19 @@ def start_tile(l0: str, aux: str | None, grid: TileGrid, blocking: Blocking, l1c
     return {"attrs": attrs, "heights": list(geometry.heights), "box": list(geometry.box), "lines": lines}
 
 
-def tile_grid(attrs: Mapping[str, Any]) -> TileGrid:
-    """Return the grid that the attributes of a tile state."""
-    keys = ("tile_id", "crs", "x0", "y0", "width", "height", "decimation")
-    return TileGrid(*(attrs[key] for key in keys))
-
-
-def _parameters(init: Mapping[str, Any], sun_zenith: np.ndarray) -> OrthoParameters:
-    a = init["attrs"]
-    west, south, east, north = init["box"]
-    low, high = init["heights"]
+def ortho_parameters(
+    attrs: Mapping[str, Any],
+    lines: Mapping[str, int],
+    box: Sequence[float],
+    heights: Sequence[float],
+    sun_zenith: np.ndarray,
+) -> OrthoParameters:
+    """Return what the blocks of a tile share, from its attributes and its geometry."""
+    west, south, east, north = box
+    low, high = heights
     return OrthoParameters(
-        tuple(a["detectors"]), init["lines"], (west, south, east, north), (low, high), sun_zenith,
-        a["physical_gains"], a["solar_irradiance"], a["reflectance_conversion"], a["filter"],
+        tuple(attrs["detectors"]), lines, (west, south, east, north), (low, high), sun_zenith,
+        attrs["physical_gains"], attrs["solar_irradiance"], attrs["reflectance_conversion"], attrs["filter"],
     )  # fmt: skip
 
 
@@ -165,15 +152,16 @@ def write_ortho(
     init : dict
         What `start_tile` returned.
     """
-    grid, setting = tile_grid(init["attrs"]), open_setting(l0, aux)
+    grid, setting = TileGrid.of(init["attrs"]), open_setting(l0, aux)
     names = [name for name in bands_of(block.resolution) if name in init["attrs"]["bands"]]
     if not names:
         return {}
     sun = np.asarray(open_array(l1c, f"{GEOMETRY}/sun_angles")[0])
     record: Record = {}
+    parameters = ortho_parameters(init["attrs"], init["lines"], init["box"], init["heights"], sun)
     images = ortho_images(
         grid, block_pixels(block.resolution, block.rows, block.columns), names, StripSource(l1b), setting.model,
-        setting.terrain, _parameters(init, sun),
+        setting.terrain, parameters,
     )  # fmt: skip
     for name, image in images:
         arrays = band_arrays(name, image)
@@ -239,101 +227,6 @@ def finish_tile(
     record = combine([*blocks, *masks])
     percentages = _percentages(record, attrs["bands"])
     record |= percentages | {"solar_zenith": float(attrs["solar_zenith"])}
-    # what the swath does not reach is no loss of data
-    measured = record | {"nodata_percentage": percentages["data_loss_percentage"]}
-    checks = [result.as_dict() for result in run_checks("L1C", measured)]
+    checks = [result.as_dict() for result in run_checks("L1C", record)]
     set_attributes(l1c, {"s2dask": attrs | percentages | {"checks": checks, "record": record}})
     return {"path": l1c, "record": record, "checks": checks}
-
-
-@dataclass(frozen=True)
-class _Bench:
-    """What a worker keeps of an interactive tile."""
-
-    source: ImageSource
-    setting: Setting
-    parameters: OrthoParameters
-
-
-_BENCHES: "OrderedDict[str, _Bench]" = OrderedDict()
-_LOCK = Lock()
-
-
-def _bench(token: str, scene: Scene, grid: TileGrid, bands: Sequence[str]) -> _Bench:
-    """Return the opened data of a tile; a worker keeps the last four, with the granules that they computed."""
-    with _LOCK:
-        if token not in _BENCHES:
-            facts, setting = strip_facts(scene.l0), scene.setting
-            lines = {name: n for name, n in strip_lines(facts).items() if name in bands}
-            geometry = prepare_tile(setting.model, setting.terrain, grid, lines, facts.detectors, views=False)
-            absolute = _calibration(setting)
-            start = gps_to_utc(int(facts.attrs["sensing_start_gps"]))
-            parameters = OrthoParameters(
-                facts.detectors, lines, geometry.box, geometry.heights, geometry.sun[0], absolute.gains,
-                absolute.solar_irradiance, reflectance_conversion(start),
-            )  # fmt: skip
-            tile_terrain(setting.terrain, geometry.box)
-            _BENCHES[token] = _Bench(scene.source(), setting, parameters)
-            while len(_BENCHES) > 4:
-                _BENCHES.popitem(last=False)
-        _BENCHES.move_to_end(token)
-        return _BENCHES[token]
-
-
-def _ortho_chunk(
-    token: str, grid: TileGrid, name: str, what: Layer, bands: Sequence[str], scene: Scene, block_info: Any = None
-) -> np.ndarray:
-    bench = _bench(token, scene, grid, bands)
-    rows, columns = (slice(a, b) for a, b in block_info[None]["array-location"])
-    pixels = block_pixels(band(name).resolution, rows, columns)
-    ((_, image),) = ortho_images(
-        grid, pixels, (name,), bench.source, bench.setting.model, bench.setting.terrain, bench.parameters
-    )
-    return decode(image.reflectance) if what == "reflectance" else np.asarray(getattr(image, what))
-
-
-def ortho_array(
-    scene: Scene, grid: TileGrid, name: str, blocking: Blocking | None = None, what: Layer = "reflectance"
-) -> xr.DataArray:
-    """Return an orthoimage of a band, lazily, from the function that production runs; nothing is written.
-
-    Parameters
-    ----------
-    scene : Scene
-    grid : TileGrid
-    name : str
-        Band.
-    blocking : Blocking, optional
-    what : {"reflectance", "counts", "quality", "footprint"}
-        Reflectance with NaN for no data; resampled L1B counts; MSK_QUALIT bits; detector numbers.
-
-    Returns
-    -------
-    (y, x), one chunk per block
-    """
-    if name not in scene.bands or what not in _LAYERS:
-        raise ConfigurationError(f"no {what} of {name}", scene.l0, f"bands {scene.bands}, layers {tuple(_LAYERS)}")
-    r = band(name).resolution
-    shape, step = grid.shape(r), (blocking or default_blocking(grid)).edge // r
-    chunks = tuple(tuple(min(step, n - a) for a in range(0, n, step)) for n in shape)
-    # the height range, which all bands must share, comes from every band of the scene
-    token, dtype = tokenize(scene.l0, scene.setting.gipps.id, grid), np.dtype(_LAYERS[what])
-    image = da.map_blocks(  # type: ignore[no-untyped-call]
-        _ortho_chunk, token, grid, name, what, scene.bands, chunks=chunks, dtype=dtype, meta=np.empty((0, 0), dtype),
-        name=f"GEN_ORTHO_TOA-{name}-T{grid.tile_id}-{tokenize(token, name, what, chunks)}",
-        scene=delayed(scene, pure=False, name=f"scene-{token}", traverse=False),
-    )  # fmt: skip
-    x, y = (grid.x0 + r * (np.arange(shape[1]) + 0.5), grid.y0 - r * (np.arange(shape[0]) + 0.5))
-    attrs = {"crs": grid.crs, "long_name": f"TOA {what} of {name}" if what == "reflectance" else f"{what} of {name}"}
-    return xr.DataArray(image, {"y": y, "x": x}, ("y", "x"), name.lower(), attrs)
-
-
-def ortho_tree(
-    scene: Scene, grid: TileGrid, bands: Sequence[str] | None = None, blocking: Blocking | None = None
-) -> xr.DataTree:
-    """Return the reflectance of several bands lazily, in one group per resolution: ``r10m``, ``r20m``, ``r60m``."""
-    groups: dict[str, dict[str, xr.DataArray]] = {}
-    for name in bands or scene.bands:
-        group = groups.setdefault(f"/r{band(name).resolution}m", {})
-        group[name.lower()] = ortho_array(scene, grid, name, blocking)
-    return xr.DataTree.from_dict({path: xr.Dataset(arrays) for path, arrays in groups.items()})

@@ -3,19 +3,22 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from s2dask.graph.tasks import Outcome, TaskGraph
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 
 class Listener(Protocol):
     """Whoever wants to know how a run goes."""
 
     def begin(self, title: str, graph: TaskGraph) -> None:
-        """Called before a graph is handed to the cluster."""
+        """Hear that a graph is about to be handed to the cluster."""
 
     def end(self, outcome: Outcome) -> None:
-        """Called when a task has ended."""
+        """Hear that a task has ended."""
 
 
 class Silent:
@@ -35,10 +38,10 @@ class Silent:
 class Terminal(Silent):
     """A listener that draws one bar per step with rich."""
 
-    def __init__(self, progress: "rich.progress.Progress") -> None:  # type: ignore[name-defined]  # noqa: F821
+    def __init__(self, progress: "Progress") -> None:
         super().__init__()
         self._progress = progress
-        self._bars: dict[str, int] = {}
+        self._bars: dict[str, TaskID] = {}
 
     def begin(self, title: str, graph: TaskGraph) -> None:
         """Add the bars of a graph's steps."""

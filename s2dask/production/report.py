@@ -15,10 +15,12 @@ _PAGE = """<!doctype html>
 <style>
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1180px;padding:0 1rem;color:#1d2733}
 h1{font-size:1.5rem;margin-bottom:.2rem} h2{font-size:1.1rem;margin-top:2rem;border-bottom:1px solid #d5dde5}
-table{border-collapse:collapse;margin:.6rem 0} td,th{padding:.2rem .8rem;text-align:left;border-bottom:1px solid #e7ecf1}
+table{border-collapse:collapse;margin:.6rem 0} td,th{padding:.2rem .8rem;text-align:left;
+border-bottom:1px solid #e7ecf1}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 .PASSED{color:#1a7f37;font-weight:600}.FAILED{color:#b3261e;font-weight:600}.ERROR{color:#9a6700;font-weight:600}
-figure{display:inline-block;margin:0 1rem 1rem 0;vertical-align:top} img{max-width:540px;width:100%;image-rendering:auto}
+figure{display:inline-block;margin:0 1rem 1rem 0;vertical-align:top}
+img{max-width:540px;width:100%;image-rendering:auto}
 figcaption{color:#57606a;font-size:.9rem} code{background:#f2f5f8;padding:0 .25rem}
 </style></head><body>
 <h1>{{ title }}</h1><p>{{ subtitle }}</p>

@@ -1,8 +1,7 @@
 """A datastrip opened for exploration: any level of any window, lazily, from the functions that production runs."""
 
-from collections import OrderedDict
-from dataclasses import dataclass, field
-from threading import Lock
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dask.array as da
@@ -13,65 +12,14 @@ from dask.base import tokenize
 from s2dask.auxdata.gipp_set import GippSet
 from s2dask.errors import ConfigurationError
 from s2dask.instrument import band
-from s2dask.l1b.stage import GranuleBand
+from s2dask.production.footprint import Window, tile_grid, tiles_of
+from s2dask.production.scene_tile import Layer, SceneTile, tile_array, tile_tree
 from s2dask.production.setting import Setting, open_setting
 from s2dask.production.strip import granule_parameters, process_scene, strip_facts
-from s2dask.qc.records import Record
+from s2dask.production.surface import l2a_dataset
 
-GRANULES_KEPT = 8
-"""Granules that an on-demand source keeps in memory."""
-
-
-@dataclass
-class OnDemandSource:
-    """L1B lines computed from the L0 store when they are asked for; the few last granules are kept.
-
-    Attributes
-    ----------
-    l0 : str
-        L0 store.
-    gipps : GippSet
-    """
-
-    l0: str
-    gipps: GippSet
-    _granules: "OrderedDict[tuple[int, str, int], GranuleBand]" = field(
-        default_factory=OrderedDict, repr=False, compare=False
-    )
-    _lock: Any = field(default_factory=Lock, repr=False, compare=False)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"l0": self.l0, "gipps": self.gipps}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
-
-    def lines(self, band_name: str) -> int:
-        """Return the number of lines of the images of a band."""
-        return strip_facts(self.l0).scenes * band(band_name).lines_per_scene
-
-    def _granule(self, detector: int, name: str, scene: int) -> GranuleBand:
-        key = (detector, name, scene)
-        with self._lock:
-            if key not in self._granules:
-                parameters = granule_parameters(self.l0, self.gipps, detector)
-                self._granules[key] = process_scene(self.l0, detector, (name,), scene, parameters)[name]  # type: ignore[assignment]
-                while len(self._granules) > GRANULES_KEPT:
-                    self._granules.popitem(last=False)
-            self._granules.move_to_end(key)
-            return self._granules[key]
-
-    def read(self, detector: int, band_name: str, line0: int, line1: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return (counts, quality) of lines [line0, line1), both (line, column) uint16."""
-        per = band(band_name).lines_per_scene
-        line1 = min(line1, self.lines(band_name))
-        parts = []
-        for scene in range(line0 // per, -(-line1 // per)):
-            granule = self._granule(detector, band_name, scene)
-            cut = slice(max(line0 - scene * per, 0), min(line1 - scene * per, per))
-            parts.append((granule.counts[cut], granule.quality[cut]))
-        counts = np.concatenate([p[0] for p in parts])
-        return counts, np.concatenate([p[1] for p in parts])
+L1B_OFFSET = -100
+"""What is added to L1B counts before they are divided by the gain [DN]."""
 
 
 def _l1b_block(
@@ -93,12 +41,20 @@ class Scene:
     ----------
     l0 : str
         L0 store.
-    setting : Setting
-        GIPPs, viewing model, terrain, meteo.
+    aux : str or None
+        Folder of auxiliary files; default: the one that the datastrip was made with.
+    l1b_store : str or None
+        L1B store that the tiles are made from; without one, L1B is made on demand.
     """
 
     l0: str
-    setting: Setting
+    aux: str | None = None
+    l1b_store: str | None = None
+
+    @property
+    def setting(self) -> Setting:
+        """GIPPs, viewing model, terrain, meteo."""
+        return open_setting(self.l0, self.aux)
 
     @property
     def detectors(self) -> tuple[int, ...]:
@@ -109,6 +65,11 @@ class Scene:
     def bands(self) -> tuple[str, ...]:
         """Bands in the datastrip."""
         return strip_facts(self.l0).bands
+
+    @property
+    def tiles(self) -> tuple[str, ...]:
+        """Tiles that the datastrip touches."""
+        return tiles_of(self.setting, strip_facts(self.l0))
 
     def _check(self, name: str, detector: int) -> None:
         if name not in self.bands or detector not in self.detectors:
@@ -133,28 +94,71 @@ class Scene:
         (line, column) uint16 [DN], or float32 [LSB] with `until`; one chunk per granule
         """
         self._check(name, detector)
-        b, scenes = band(name), strip_facts(self.l0).scenes
+        gipps, b, scenes = self.setting.gipps, band(name), strip_facts(self.l0).scenes
         raw_width = until in ("dark_signal", "line_offset", "raw")
         columns = b.useful_columns if until is not None and until != "binning" and not raw_width else b.columns
         dtype = np.dtype("uint16" if until is None else "float32")
         image = da.map_blocks(
-            _l1b_block, self.l0, self.setting.gipps, detector, name, until, what,
+            _l1b_block, self.l0, gipps, detector, name, until, what,
             chunks=((b.lines_per_scene,) * scenes, (columns,)), dtype=dtype, meta=np.empty((0, 0), dtype),
-            name=f"RADIO_AB-D{detector:02d}-{name}-{tokenize(self.l0, self.setting.gipps.id, detector, name, until, what)}",
+            name=f"RADIO_AB-D{detector:02d}-{name}-{tokenize(self.l0, gipps.id, detector, name, until, what)}",
         )
-        attrs = {"units": "digital_counts", "radio_add_offset": -100, "physical_gain": self.gain(name, detector)}
+        attrs = {"units": "digital_counts", "radio_add_offset": L1B_OFFSET, "physical_gain": self.gain(name, detector)}
         return xr.DataArray(image, dims=("line", "column"), name=name.lower(), attrs=attrs if until is None else {})
 
     def gain(self, name: str, detector: int) -> float:
         """Return the absolute calibration coefficient of a band [LSB per W m-2 sr-1 um-1]."""
         return granule_parameters(self.l0, self.setting.gipps, detector).bands[name].gain
 
-    def source(self) -> OnDemandSource:
-        """Return the L1B lines as a source for the tile levels."""
-        return OnDemandSource(self.l0, self.setting.gipps)
+    def tile(self, tile: str, window: Window | None = None) -> SceneTile:
+        """Return a tile, or a window (x0, y0, width, height) [m] of it, that is made where it is looked at."""
+        return SceneTile(self.l0, self.aux, tile_grid(tile, window), self.l1b_store)
+
+    def l1c(self, tile: str, window: Window | None = None, bands: Sequence[str] | None = None) -> xr.DataTree:
+        """Return TOA reflectance, lazily: ``r10m/b02``, ``r20m/b05`` … (y, x) float32 [1], NaN without data.
+
+        Parameters
+        ----------
+        tile : str
+            ``28SCB``.
+        window : tuple of int, optional
+            (x0, y0, width, height) [m] inside the tile, on its 60 m grid.
+        bands : sequence of str, optional
+            Default: all of the datastrip.
+        """
+        return tile_tree(self.tile(tile, window), bands)
+
+    def l1c_layer(self, tile: str, name: str, what: Layer, window: Window | None = None) -> xr.DataArray:
+        """Return a layer of the orthoimage of a band, lazily: counts, MSK_QUALIT bits or detector footprint."""
+        return tile_array(self.tile(tile, window), name, what=what)
+
+    def l2a(
+        self,
+        tile: str,
+        window: Window | None = None,
+        bands: Sequence[str] = ("B02", "B03", "B04", "B08"),
+        resolution: int | None = None,
+    ) -> xr.Dataset:
+        """Return surface reflectance, lazily; the atmosphere is settled from the whole window.
+
+        Parameters
+        ----------
+        tile, window
+            As in `l1c`.
+        bands : sequence of str
+            ``SCL`` is the scene classification.
+        resolution : int, optional
+            [m]; default: the coarsest among the bands.
+
+        Returns
+        -------
+        Dataset
+            (y, x) float32 [1], NaN without data; uint8 for ``SCL``.
+        """
+        return l2a_dataset(self.tile(tile, window), bands, self.aux or strip_facts(self.l0).attrs["aux"], resolution)
 
 
-def open_datastrip(l0: str, aux: str | None = None) -> Scene:
+def open_datastrip(l0: str, aux: str | None = None, l1b: str | None = None) -> Scene:
     """Open an L0 store lazily.
 
     Parameters
@@ -163,8 +167,9 @@ def open_datastrip(l0: str, aux: str | None = None) -> Scene:
         L0 datastrip (Zarr), as made by ``s2dask run SESSION --to L0``.
     aux : str, optional
         Folder of GIPPs, DEM, geoid, IERS and meteo; default: the one that the datastrip was made with.
+    l1b : str, optional
+        L1B store of the same datastrip, to make tiles from; default: L1B is made on demand.
     """
-    return Scene(l0, open_setting(l0, aux))
-
-
-__all__ = ["OnDemandSource", "Record", "Scene", "open_datastrip"]
+    scene = Scene(l0, aux, l1b)
+    scene.setting  # noqa: B018 - refuses here and now what would fail in a worker later
+    return scene

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from s2dask.auxdata.terrain import Terrain
 from s2dask.auxdata.time import gps_to_utc
 from s2dask.errors import InputMissing
 from s2dask.geometry.viewing import ViewingModel, read_geometry
-from s2dask.io.opener import open_tree
+from s2dask.io.storage import open_array
 from s2dask.production.strip import strip_facts
 
 
@@ -61,7 +62,7 @@ class AuxFolder:
     def terrain(self) -> Terrain:
         """Open the terrain; places without a raster are sea only where the folder says so (a file named SEA)."""
         dem = self._folder("dem")
-        missing = "sea" if (dem / "SEA").exists() else "error"
+        missing: Literal["error", "sea"] = "sea" if (dem / "SEA").exists() else "error"
         geoid = next((p for p in sorted(self._folder("geoid").iterdir()) if p.suffix in (".tif", ".gtx")), None)
         return Terrain.open(dem, geoid=geoid, missing=missing)
 
@@ -106,14 +107,14 @@ def open_setting(l0: str, aux: str | None = None) -> Setting:
     folder = AuxFolder(aux or str(facts.attrs["aux"]))
     start, stop = sensing_gps(l0)
     gipps = GippSet.open(folder.gipp, facts.unit, gps_to_utc(start), gps_to_utc(stop))
-    tree = open_tree(l0, decoded=False)
+    # raw arrays: this runs inside tasks, where a Dask array would send its chunks back to the cluster
     trajectory = Trajectory(
         *(
-            np.asarray(tree[f"conditions/{path}"].values)
+            np.asarray(open_array(l0, f"conditions/{path}")[...])
             for path in ("ephemeris/gps_time", "ephemeris/position", "attitude/gps_time", "attitude/quaternion")
         )
     )
-    dates = np.asarray(tree["conditions/datation/first_line_date"].values)
+    dates = np.asarray(open_array(l0, "conditions/datation/first_line_date")[...])
     first = {(d, name): int(dates[i, j]) for i, d in enumerate(facts.detectors) for j, name in enumerate(facts.bands)}
     directions, spacecraft = read_geometry(gipps, set(facts.bands))
     model = ViewingModel.build(

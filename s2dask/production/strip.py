@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import zarr
 
 from s2dask.auxdata.gipp_set import GippSet
 from s2dask.instrument import LINES_PER_PACKET, band
-from s2dask.io.opener import open_tree
 from s2dask.io.schema import image_path, mask_path, packet_path
 from s2dask.io.schema import l1b as l1b_schema
 from s2dask.io.schema_strip import conditions
@@ -44,7 +43,7 @@ class StripFacts:
 @lru_cache(maxsize=16)
 def strip_facts(url: str) -> StripFacts:
     """Return the facts of an L0, L1A or L1B store."""
-    attrs = dict(zarr.open_group(zarr_store(url, read_only=True), mode="r").attrs["s2dask"])  # type: ignore[arg-type]
+    attrs: Any = zarr.open_group(zarr_store(url, read_only=True), mode="r").attrs["s2dask"]
     return StripFacts(
         str(attrs["unit"]),
         tuple(int(d) for d in attrs["detectors"]),
@@ -76,6 +75,18 @@ def decode_lines(l0: str, detector: int, name: str, start: int, stop: int) -> tu
     per_line = np.repeat(flags, LINES_PER_PACKET)
     per_line[bad & (per_line == 0)] = LOST
     return first * LINES_PER_PACKET, lines, per_line
+
+
+@overload
+def process_scene(
+    l0: str, detector: int, bands: Sequence[str], scene: int, parameters: RadiometricParameters, until: None = None
+) -> dict[str, GranuleBand]: ...
+
+
+@overload
+def process_scene(
+    l0: str, detector: int, bands: Sequence[str], scene: int, parameters: RadiometricParameters, until: str | None
+) -> dict[str, GranuleBand] | dict[str, np.ndarray]: ...
 
 
 def process_scene(
@@ -112,10 +123,11 @@ def process_scene(
         )
     bad = {name: flags == LOST for name, flags in status.items()}
     degraded = {name: flags == DEGRADED for name, flags in status.items()}
-    result = process_granule(
-        detector, first, lines, bad, parameters, until, window=window, degraded=degraded
-    )  # type: ignore[call-overload]
-    return {name: result[name] for name in bands}
+    if until is None:
+        granule = process_granule(detector, first, lines, bad, parameters, window=window, degraded=degraded)
+        return {name: granule[name] for name in bands}
+    images = process_granule(detector, first, lines, bad, parameters, until, window=window, degraded=degraded)
+    return {name: images[name] for name in bands}
 
 
 def _record(prefix: str, image: GranuleBand) -> Record:
@@ -137,12 +149,12 @@ def granule_parameters(l0: str, gipps: GippSet, detector: int) -> RadiometricPar
 
 def start_l1b(l0: str, l1b: str) -> None:
     """Create the empty L1B store of a datastrip with its orbit, attitude and dates (step RADIO_INIT)."""
-    facts, source = strip_facts(l0), open_tree(l0, decoded=False)
-    points, samples = (source[f"conditions/{k}/gps_time"].size for k in ("ephemeris", "attitude"))
+    facts = strip_facts(l0)
+    points, samples = (open_array(l0, f"conditions/{k}/gps_time").size for k in ("ephemeris", "attitude"))
     attrs = facts.attrs | {"level": "L1B"}
     create(l1b, l1b_schema(facts.detectors, facts.bands, facts.scenes, points, samples), {"s2dask": attrs})
     for path in conditions(1, 1, 1, 1):
-        write_whole(l1b, path, source[path].values)
+        write_whole(l1b, path, open_array(l0, path)[...])
 
 
 def finish_l1b(l1b: str, granules: Sequence[Record]) -> dict[str, Any]:

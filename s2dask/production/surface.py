@@ -59,7 +59,7 @@ def _window(block: Block) -> Window:
     return Window(block.resolution, block.rows, block.columns)
 
 
-def begin_tile(source: str, aux: str | None) -> dict[str, Any]:
+def begin_tile(source: str | TileReader, aux: str | None) -> dict[str, Any]:
     """Return what every block of a tile needs: geometry, weather, terrain and what had to be assumed.
 
     Parameters
@@ -106,7 +106,7 @@ def _attributes(attrs: Mapping[str, Any], grid: TileGrid) -> dict[str, Any]:
     dropped = ("radio_add_offset", "checks", "record", "cloud_percentage", "nodata_percentage")
     out = {key: value for key, value in attrs.items() if key not in dropped}
     out |= {"level": "L2A", "boa_add_offset": -1000, "quantification": 10000, "bands": list(BANDS)}
-    out |= {key: getattr(grid, key) for key in ("tile_id", "crs", "x0", "y0", "width", "height", "decimation")}
+    out |= grid.facts()
     if "name" in attrs:
         out["source"], out["name"] = attrs["name"], str(attrs["name"]).replace("MSIL1C", "MSIL2A")
     return out
@@ -145,7 +145,7 @@ def start_tile(
     return begin
 
 
-def gather(source: str, block: Block, begin: Mapping[str, Any]) -> BlockStatistics:
+def gather(source: str | TileReader, block: Block, begin: Mapping[str, Any]) -> BlockStatistics:
     """Return what a block of 20 m pixels says for its tile (step L2A_DDV)."""
     return stage.gather(open_tile(source), begin["conditions"], _terrain(begin["aux"]), _window(block))
 
@@ -212,7 +212,7 @@ def finish_tile(
     Returns
     -------
     dict
-        ``path``, ``record`` and ``checks``.
+        ``path``, ``record``, ``checks`` and ``flags``.
     """
     record = combine(blocks)
     numbers = indicators(begin, state, record)
@@ -231,7 +231,7 @@ def finish_tile(
         "generation_time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
     set_attributes(l2a, {"s2dask": attrs})
-    return {"path": l2a, "record": record | numbers, "checks": checks}
+    return {"path": l2a, "record": record | numbers, "checks": checks, "flags": flags}
 
 
 def _attributes_of(url: str) -> dict[str, Any]:
@@ -251,7 +251,7 @@ def make_surface(source: str, l2a: str, aux: str | None = None, blocking: Blocki
 
 
 def _lazy_block(
-    source: str, name: str, block: Block, begin: Mapping[str, Any], state: AtmosphereState
+    source: str | TileReader, name: str, block: Block, begin: Mapping[str, Any], state: AtmosphereState
 ) -> np.ndarray:
     tile, window = open_tile(source), _window(block)
     if name == "SCL":
@@ -264,7 +264,7 @@ def _lazy_block(
 
 
 def l2a_dataset(
-    source: str,
+    source: str | TileReader,
     bands: Sequence[str] = ("B02", "B03", "B04", "B08"),
     aux: str | None = None,
     resolution: int | None = None,
@@ -273,8 +273,8 @@ def l2a_dataset(
 
     Parameters
     ----------
-    source : str
-        L1C tile: our Zarr, a SAFE folder or zip.
+    source : str or TileReader
+        L1C tile: our Zarr, a SAFE folder or zip; or open already.
     bands : sequence of str
         Of one resolution, or of any with `resolution`; ``SCL`` for the scene classification (20 or 60 m).
     aux : str, optional
@@ -290,7 +290,7 @@ def l2a_dataset(
     size = resolution or max(20 if name == "SCL" else band(name).resolution for name in bands)
     offered = {10: (), 20: ("SCL",), 60: ("SCL",)}
     if size not in offered or any(name not in (*schema.L2A_BANDS[size], *offered[size]) for name in bands):
-        raise ConfigurationError(f"no {', '.join(bands)} at {size} m", source, "see s2dask.io.schema.L2A_BANDS")
+        raise ConfigurationError(f"no {', '.join(bands)} at {size} m", str(source), "see s2dask.io.schema.L2A_BANDS")
     grid = open_tile(source).grid
     cut = default_blocking(grid)
     token = tokenize(source, aux, grid)
@@ -312,7 +312,7 @@ def l2a_dataset(
 
 
 def _lazy_image(
-    source: str, name: str, grid: TileGrid, cut: Blocking, size: int, tag: str, begin: Any, state: Any
+    source: str | TileReader, name: str, grid: TileGrid, cut: Blocking, size: int, tag: str, begin: Any, state: Any
 ) -> da.Array:
     dtype = np.dtype("uint8" if name == "SCL" else "float32")
     lines: dict[int, list[da.Array]] = {}
@@ -320,6 +320,6 @@ def _lazy_image(
         key = f"L2A_AC-{name}-{tag}-{block.name}"
         part = delayed(_lazy_block)(source, name, block, begin, state, dask_key_name=key)
         shape = (block.rows.stop - block.rows.start, block.columns.stop - block.columns.start)
-        lines.setdefault(block.row, []).append(da.from_delayed(part, shape, dtype))  # type: ignore[no-untyped-call]
-    image: da.Array = da.block([lines[row] for row in sorted(lines)])  # type: ignore[no-untyped-call]
+        lines.setdefault(block.row, []).append(da.from_delayed(part, shape, dtype))
+    image: da.Array = da.block([lines[row] for row in sorted(lines)])
     return image

@@ -1,1 +1,1 @@
-"""Sessions with known truth: scene, atmosphere, instrument, telemetry. Shares constants with the processors, no code."""
+"""Sessions with known truth: scene, atmosphere, instrument, telemetry. Shares constants with processors, no code."""

@@ -4,7 +4,6 @@ from functools import cache
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from s2dask.instrument.telemetry import (
@@ -21,6 +20,7 @@ from s2dask.instrument.telemetry import (
     SEQUENCE_MODULO,
     VC_COUNTER_MODULO,
 )
+from s2dask.kernels import kernel
 
 Bytes = NDArray[np.uint8]
 SPACECRAFT_ID: Final = 42
@@ -42,7 +42,7 @@ def _crc_table() -> NDArray[np.uint16]:
     return table
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _append_crc(packets, table):  # type: ignore[no-untyped-def]
     for k in range(packets.shape[0]):
         crc = np.uint32(0xFFFF)
@@ -72,7 +72,7 @@ def primary_header(apid: int, counts: NDArray[np.int64], size: int) -> Bytes:
     return head
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def pack12(lines, out):  # type: ignore[no-untyped-def]
     """Pack counts (line, column) as 12-bit big-endian pairs into out (packet, byte), 16 lines each."""
     per = out.shape[1] // 16
@@ -162,7 +162,7 @@ def _generator_rows() -> NDArray[np.uint64]:
     return rows
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _encode(frames, offset, data, interleave, rows):  # type: ignore[no-untyped-def]
     eight, top = np.uint64(8), np.uint64(56)
     for f in range(frames.shape[0]):

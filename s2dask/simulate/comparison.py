@@ -167,7 +167,8 @@ def radiance_errors(l1b: str, truth: Truth, band: str) -> tuple[float, float]:
         difference.append((counts.astype(np.float64) - 100.0)[flat] / gain - true[flat])
         level.append(true[flat])
     error, mean = np.concatenate(difference), float(np.concatenate(level).mean())
-    return 100.0 * float(error.mean()) / mean, 100.0 * float(np.sqrt((error**2).mean())) / BANDS[band].radiance_reference
+    rms = float(np.sqrt((error**2).mean()))
+    return 100.0 * float(error.mean()) / mean, 100.0 * rms / BANDS[band].radiance_reference
 
 
 def _rmse(error: Image) -> float:

@@ -127,9 +127,8 @@ def viewing_directions(satellite: str, directions: ViewingDirections) -> str:
 
 
 def _rotation(r: FrameRotation) -> str:
-    axes = (
-        f'<R{k + 1} axis="{axis}" unit="rad">{v:.15g}</R{k + 1}>' for k, (axis, v) in enumerate(zip("XYZ", (r.x, r.y, r.z)))
-    )
+    angles = zip("XYZ", (r.x, r.y, r.z), strict=True)
+    axes = (f'<R{k} axis="{axis}" unit="rad">{v:.15g}</R{k}>' for k, (axis, v) in enumerate(angles, 1))
     return "".join(axes) + "<SCALE_FACTOR>1.0</SCALE_FACTOR><COMBINATION_ORDER>ROTATION_THEN_SCALE</COMBINATION_ORDER>"
 
 

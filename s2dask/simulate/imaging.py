@@ -1,16 +1,16 @@
-"""From ground to radiance: rays traced to the terrain on a coarse grid of the image, then every pixel on its own ray."""
+"""From ground to radiance: rays traced to the terrain on a coarse grid of the image, then pixels on their own rays."""
 
 from dataclasses import dataclass
 from typing import Final
 
 import erfa
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from s2dask.auxdata.time import NANO, gps_to_utc
 from s2dask.instrument import BANDS, unit
 from s2dask.instrument.solar import reflectance_conversion
+from s2dask.kernels import kernel
 from s2dask.simulate.landscape import CELL, CLOUD_HEIGHT, METRES_PER_DEGREE, SHADE, Landscape, bilinear
 from s2dask.simulate.options import SimulationOptions
 from s2dask.simulate.platform import Platform, line_seconds
@@ -148,14 +148,14 @@ def _node_table(
     return np.ascontiguousarray(np.stack(rows)), (float(shift[0]), float(shift[1]))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _mix(table, v, i, out):  # type: ignore[no-untyped-def]
     for q in range(table.shape[0]):
         for n in range(table.shape[2]):
             out[q, n] = table[q, i, n] * (1.0 - v) + table[q, i + 1, n] * v
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _render(table, per_line, per_column, first, field, frame, opacity, cloud_frame, heights, relief, geoid, shift, out):  # type: ignore[no-untyped-def]  # fmt: skip
     """Radiance of every pixel (line, useful column) from line `first` on."""
     row = np.empty((table.shape[0], table.shape[2]))
@@ -236,9 +236,10 @@ class Camera:
         table, shift = _node_table(nodes, self.options, band, self.date, max(top, 300.0))
         out = np.empty((lines, BANDS[band].useful_columns), np.float32)
         geoid = np.array([*GEOID, *self.centre])
+        field, frame, opacity, cloud_frame = fields
         _render(
-            table, nodes.line[1], nodes.column[1], 0, *fields, self.landscape.heights, self.landscape.relief.frame(),
-            geoid, np.array(shift), out,
+            table, nodes.line[1], nodes.column[1], 0, field, frame, opacity, cloud_frame, self.landscape.heights,
+            self.landscape.relief.frame(), geoid, np.array(shift), out,
         )  # fmt: skip
         return out
 

@@ -5,9 +5,9 @@ from threading import Lock
 from typing import Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from s2dask.kernels import kernel
 from s2dask.simulate.options import SimulationOptions
 from s2dask.simulate.spectra import TEXTURE, spectrum
 
@@ -48,11 +48,11 @@ class Lattice(NamedTuple):
 
     def longitudes(self) -> NDArray[np.float64]:
         """Return the longitudes of the columns."""
-        return self.west + self.dlon * np.arange(self.columns)
+        return self.west + self.dlon * np.arange(self.columns, dtype=np.float64)
 
     def latitudes(self) -> NDArray[np.float64]:
         """Return the latitudes of the rows."""
-        return self.north - self.dlat * np.arange(self.rows)
+        return self.north - self.dlat * np.arange(self.rows, dtype=np.float64)
 
 
 def fractal(seed: tuple[int, ...], slope: float, size: int = _NOISE_SIZE) -> NDArray[np.float32]:
@@ -64,10 +64,11 @@ def fractal(seed: tuple[int, ...], slope: float, size: int = _NOISE_SIZE) -> NDA
     amplitude[0, 0] = 0.0
     phase = np.exp(2j * np.pi * random.random(f.shape))
     field = np.fft.irfft2(amplitude * phase, s=(size, size))
-    return ((field - field.mean()) / field.std()).astype(np.float32)
+    out: NDArray[np.float32] = ((field - field.mean()) / field.std()).astype(np.float32)
+    return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def tile_value(field, x, y):  # type: ignore[no-untyped-def]
     """Return a periodic field at a place in units of its cells, bilinear."""
     n = field.shape[0]
@@ -78,7 +79,7 @@ def tile_value(field, x, y):  # type: ignore[no-untyped-def]
     return top * (1 - v) + (field[m, i] * (1 - u) + field[m, k] * u) * v
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def bilinear(field, frame, lon, lat):  # type: ignore[no-untyped-def]
     """Return a lattice's value at a place, bilinear; beyond its edge the edge value."""
     rows, columns = field.shape
@@ -90,7 +91,7 @@ def bilinear(field, frame, lon, lat):  # type: ignore[no-untyped-def]
     return top * (1 - v) + (field[j + 1, i] * (1 - u) + field[j + 1, i + 1] * u) * v
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _island(lon, lat, centre, radius, peak, rough, ridge, out):  # type: ignore[no-untyped-def]
     """Heights of the island above the sea, 0 in the sea."""
     scale = np.cos(np.radians(centre[1]))
@@ -106,7 +107,7 @@ def _island(lon, lat, centre, radius, peak, rough, ridge, out):  # type: ignore[
             out[r, c] = max(h, 0.0) if shape > 0 else 0.0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _classify(lon, lat, heights, frame, fine, broad, classes, texture):  # type: ignore[no-untyped-def]
     """Surface class and texture [0, 255] of every node of the surface lattice."""
     scale = np.cos(np.radians(frame[1]))
@@ -138,7 +139,7 @@ def _classify(lon, lat, heights, frame, fine, broad, classes, texture):  # type:
                 classes[r, c] = 3
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _render(classes, texture, spectrum_of, amplitude, out):  # type: ignore[no-untyped-def]
     """Reflectance of the lattice in one band."""
     for r in range(classes.shape[0]):
@@ -147,7 +148,7 @@ def _render(classes, texture, spectrum_of, amplitude, out):  # type: ignore[no-u
             out[r, c] = spectrum_of[k] * (1.0 + amplitude[k] * (texture[r, c] / 127.5 - 1.0))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _blur_rows(field, weights, out):  # type: ignore[no-untyped-def]
     half = weights.size // 2
     rows, columns = field.shape
@@ -160,7 +161,7 @@ def _blur_rows(field, weights, out):  # type: ignore[no-untyped-def]
                 out[r, c] += w * (field[r, max(c - k, 0)] + field[r, min(c + k, columns - 1)])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _blur_columns(field, weights, out):  # type: ignore[no-untyped-def]
     half = weights.size // 2
     rows, columns = field.shape
@@ -177,11 +178,15 @@ def _blur_columns(field, weights, out):  # type: ignore[no-untyped-def]
 def blur(field: NDArray[np.float32], sigma: tuple[float, float]) -> NDArray[np.float32]:
     """Return a field convolved with a Gaussian of (row, column) deviations in cells, edges carried on."""
     out = np.empty_like(field)
-    for kernel, deviation in ((_blur_rows, sigma[1]), (_blur_columns, sigma[0])):
+    for along_columns, deviation in enumerate(reversed(sigma)):
         half = int(np.ceil(3.5 * deviation))
         weights = np.exp(-0.5 * (np.arange(-half, half + 1) / max(deviation, 1e-3)) ** 2)
-        kernel(field, (weights / weights.sum()).astype(np.float32), out)
-        field, out = out, field if kernel is not _blur_rows else np.empty_like(field)
+        shares = (weights / weights.sum()).astype(np.float32)
+        if along_columns:
+            _blur_columns(field, shares, out)
+        else:
+            _blur_rows(field, shares, out)
+        field, out = out, field if along_columns else np.empty_like(field)
     return field
 
 
@@ -258,7 +263,7 @@ def _clouds(lattice: Lattice, seed: int, cover: float) -> NDArray[np.uint8]:
     return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _cloud_mask(x, y, field, limit, out):  # type: ignore[no-untyped-def]
     for r in range(y.size):
         for c in range(x.size):

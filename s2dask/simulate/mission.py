@@ -112,7 +112,7 @@ def real_mission(options: SimulationOptions) -> Mission:
 
     def write(path: Path) -> None:
         if table is None:
-            bulletin(path, strip.sensing[0], tuple(eop.values[:, 0]))  # type: ignore[arg-type]
+            bulletin(path, strip.sensing[0], tuple(eop.values[:, 0]))
         else:
             shutil.copyfile(table, path)
 
@@ -137,5 +137,6 @@ def _extent(folder: Path) -> tuple[Lattice, NDArray[np.float32]]:
             bounds.append(raster.bounds)
     if not bounds:
         raise InputMissing("no elevation raster", str(folder), "give DTED or GeoTIFF files")
-    box = min(b.left for b in bounds), min(b.bottom for b in bounds), max(b.right for b in bounds), max(b.top for b in bounds)
-    return read_elevation(folder, box)
+    west, south = min(b.left for b in bounds), min(b.bottom for b in bounds)
+    east, north = max(b.right for b in bounds), max(b.top for b in bounds)
+    return read_elevation(folder, (west, south, east, north))

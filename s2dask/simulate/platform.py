@@ -122,10 +122,10 @@ def _circular_orbit(gps: NDArray[np.int64], middle: int, lon: float, lat: float,
     """Position and velocity in EME2000 of a descending circular orbit above a place at a date."""
     radius = EARTH_RADIUS + ALTITUDE
     geocentric = np.arctan(np.tan(np.radians(lat)) * (1 - 0.00669438))
-    argument = np.pi - np.arcsin(np.sin(geocentric) / np.sin(INCLINATION))
     to_earth = celestial_to_terrestrial(np.array([middle]), pole[:, :1])[0]
     below = np.array([np.cos(geocentric) * np.cos(np.radians(lon)), np.cos(geocentric) * np.sin(np.radians(lon)), 0])
     celestial = to_earth.T @ np.array([below[0], below[1], np.sin(geocentric)])
+    argument = np.pi - np.arcsin(celestial[2] / np.sin(INCLINATION))
     unturned = np.array([np.cos(argument), np.sin(argument) * np.cos(INCLINATION)])
     node = np.arctan2(celestial[1], celestial[0]) - np.arctan2(unturned[1], unturned[0])
     rate = np.sqrt(GM / radius**3)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from s2dask.instrument import BANDS, UnitBand
+from s2dask.kernels import kernel
 
 Array = NDArray[np.float64]
 TRIO: Final = ("B10", "B11", "B12")
@@ -56,9 +56,9 @@ def draw_detector(band: str, detector: int, seed: int, dead_pixels: int) -> Dete
     return DetectorState(digits(dark), digits(response), tuple(sorted(int(c) for c in dead)))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _unequalise(z, response, cubic):  # type: ignore[no-untyped-def]
-    """Counts (line, useful column) whose equalised value is z, in place."""
+    """Turn equalised values z (line, useful column) into the counts that have them, in place."""
     for r in range(z.shape[0]):
         for c in range(z.shape[1]):
             a, b, k = response[0, c], response[1, c], response[2, c]
@@ -74,14 +74,14 @@ def _unequalise(z, response, cubic):  # type: ignore[no-untyped-def]
             z[r, c] = y
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _hash(x):  # type: ignore[no-untyped-def]
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _digitise(y, blind, dark, offset, alpha, beta, key, out):  # type: ignore[no-untyped-def]
     """Add dark signal, line offset and noise, and convert to twelve bits; blind pixels see no light."""
     cycle, useful = dark.shape[0], y.shape[1]
@@ -138,7 +138,7 @@ def counts(
     signals: dict[str, NDArray[np.float32]] = {}
     for name, image in radiance.items():
         b = BANDS[name]
-        image *= np.float32(table[name].gain)
+        np.multiply(image, np.float32(table[name].gain), out=image)
         useful = slice(b.blind, b.raw_columns - b.blind)
         _unequalise(image, states[name].response[:, useful], b.focal_plane == "VNIR")
         signals[name] = image

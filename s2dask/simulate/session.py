@@ -4,7 +4,7 @@ import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,15 @@ from s2dask.auxdata.meteo import write_meteo
 from s2dask.auxdata.time import NANO, compact, gps_to_utc
 from s2dask.errors import ConfigurationError
 from s2dask.instrument import BANDS, LINE_PERIOD, SCENE_SECONDS, unit
-from s2dask.instrument.telemetry import APID_AOCS, APID_GPS, MPDU_ZONE_BYTES, VCID_HALF_SCENE, VCID_SAD, apid, half_scene
+from s2dask.instrument.telemetry import (
+    APID_AOCS,
+    APID_GPS,
+    MPDU_ZONE_BYTES,
+    VCID_HALF_SCENE,
+    VCID_SAD,
+    apid,
+    half_scene,
+)
 from s2dask.simulate import gipp
 from s2dask.simulate.auxiliary import write_elevation, write_geoid
 from s2dask.simulate.coding import PacketMultiplexer, ancillary_packets, image_packets
@@ -85,14 +93,42 @@ def _window(centre: tuple[float, float], edge: int) -> tuple[str, tuple[int, int
 def _trace_all(
     mission: Mission, options: SimulationOptions, start: Mapping[tuple[int, str], int], scenes: int
 ) -> dict[tuple[str, int], Nodes]:
-    return {
-        (name, d): trace(
-            mission.platform, sights(mission.directions[name], mission.spacecraft, d), name, start[d, name],
-            scenes * BANDS[name].lines_per_scene,
-        )  # fmt: skip
-        for name in options.bands
-        for d in options.detectors
-    }
+    def one(name: str, d: int) -> Nodes:
+        seen = sights(mission.directions[name], mission.spacecraft, d)
+        return trace(mission.platform, seen, name, start[d, name], scenes * BANDS[name].lines_per_scene)
+
+    return {(name, d): one(name, d) for name in options.bands for d in options.detectors}
+
+
+def _seen_at(n: Nodes, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """Return the second and the column at which a detector sees places at sea level, as nearly as a plane tells."""
+    a, b = n.ground(0.0)
+    design = np.stack([np.ones(a.size), a.ravel(), b.ravel()], -1)
+    known = np.stack([np.repeat(n.seconds, a.shape[1]), np.tile(n.column, a.shape[0])], -1)
+    fit = np.linalg.lstsq(design, known, rcond=None)[0]
+    return tuple(fit[0, k] + fit[1, k] * lon + fit[2, k] * lat for k in (0, 1))
+
+
+def _land_in_view(mission: Mission, nodes: Mapping[tuple[str, int], Nodes]) -> tuple[float, float]:
+    """Return the middle of the real land that the detectors see [deg]; the middle of their images over mere sea."""
+    views = [n for (name, _), n in nodes.items() if name == next(iter(nodes))[0]]
+    lon, lat = (np.concatenate([n.ground(0.0)[k].ravel() for n in views]) for k in (0, 1))
+    middle = float(lon.mean()), float(lat.mean())
+    if mission.relief is None:
+        return middle
+    lattice, heights = mission.relief((float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())))
+    row, column = (index.astype(np.float64) for index in np.nonzero(heights > 1.0))
+    lon, lat = lattice.west + lattice.dlon * column, lattice.north - lattice.dlat * row
+    seen = np.zeros(lon.size, bool)
+    for n in views:
+        seconds, at = _seen_at(n, lon, lat)
+        seen |= (seconds > n.seconds[0]) & (seconds < n.seconds[-1]) & (at > 0) & (at < n.column[-1])
+    if not seen.any():
+        log.warning("the detectors see no land of this terrain: their images hold nothing but sea; try others")
+        return middle
+    lon, lat = lon[seen], lat[seen]
+    nearest = int(np.argmin(np.hypot(lon - lon.mean(), lat - lat.mean())))
+    return float(lon[nearest]), float(lat[nearest])
 
 
 def _seconds_needed(
@@ -104,11 +140,7 @@ def _seconds_needed(
     lon, lat = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(*places)
     low, high = np.inf, -np.inf
     for n in nodes.values():
-        a, b = n.ground(0.0)
-        design = np.stack([np.ones(a.size), a.ravel(), b.ravel()], -1)
-        known = np.stack([np.repeat(n.seconds, a.shape[1]), np.tile(n.column, a.shape[0])], -1)
-        fit = np.linalg.lstsq(design, known, rcond=None)[0]
-        seconds, column = (fit[0, k] + fit[1, k] * lon + fit[2, k] * lat for k in (0, 1))
+        seconds, column = _seen_at(n, lon, lat)
         seen = seconds[(column > -0.02 * n.column[-1]) & (column < 1.02 * n.column[-1])]
         if seen.size:
             low, high = min(low, float(seen.min())), max(high, float(seen.max()))
@@ -120,8 +152,10 @@ def _seconds_needed(
 def plan_pass(options: SimulationOptions) -> Pass:
     """Choose orbit, window and scenes so that every band of every detector sees the window."""
     mission = synthetic_mission(options) if options.geometry is None else real_mission(options)
-    crs, window = _window(mission.centre, options.window)
     trial = _trace_all(mission, options, mission.start, mission.scenes)
+    if mission.relief is not None:
+        mission = replace(mission, centre=_land_in_view(mission, trial))
+    crs, window = _window(mission.centre, options.window)
     low, high = _seconds_needed(trial, crs, window)
     scenes = options.scenes or int(np.ceil((high - low + 0.1) / SCENE_SECONDS))
     if scenes > mission.scenes:
@@ -170,7 +204,9 @@ def _image_group(
     return raw
 
 
-def _scene_stream(job: Pass, raw: Raw, detectors: Sequence[int], scene: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _scene_stream(
+    job: Pass, raw: Raw, detectors: Sequence[int], scene: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return the packets of a scene end to end, in the order of their dates, and where each begins."""
     rows: list[tuple[int, int, NDArray[np.uint8]]] = []
     for d in detectors:
@@ -204,7 +240,9 @@ def _ancillary(platform: Platform) -> tuple[NDArray[np.uint8], NDArray[np.int64]
 def _lost_frames(job: Pass, detectors: Sequence[int], channel: int) -> NDArray[np.int64]:
     lines = sum(BANDS[n].lines_per_scene * BANDS[n].raw_columns for n in job.options.bands) * len(detectors)
     total = int(lines * job.scenes * 1.5 / MPDU_ZONE_BYTES)
-    wanted = job.options.lose_frames // 2 + (job.options.lose_frames % 2 if channel == 1 else 0)
+    channels = sorted({half_scene(d) for d in job.options.detectors})
+    share, rest = divmod(job.options.lose_frames, len(channels))
+    wanted = share + (rest if channel == channels[0] else 0)
     if not detectors or not wanted:
         return np.zeros(0, np.int64)
     random = np.random.default_rng([job.options.seed, channel, 0x1057])
@@ -230,7 +268,9 @@ def _write_channel(job: Pass, raw: Raw, folder: Path, session: str, channel: int
     return [int(k) for k in lost]
 
 
-def _write_auxiliary(job: Pass, states: Mapping[tuple[str, int], DetectorState], landscape: Landscape, aux: Path) -> None:
+def _write_auxiliary(
+    job: Pass, states: Mapping[tuple[str, int], DetectorState], landscape: Landscape, aux: Path
+) -> None:
     options, mission = job.options, job.mission
     gipp.write_radiometric(aux / "gipp", options.unit, options.detectors, states)
     gipp.write_geometric(aux / "gipp", options.unit, mission.directions.values(), mission.spacecraft)
@@ -270,7 +310,8 @@ def simulate(folder: str, options: SimulationOptions | None = None) -> str:
     start = min(job.start.values())
     landscape = _landscape(job)
     camera = Camera(options, landscape, job.mission.centre, start)
-    states = {(n, d): draw_detector(n, d, options.seed, options.dead_pixels) for n in options.bands for d in options.detectors}
+    keys = [(n, d) for n in options.bands for d in options.detectors]
+    states = {(n, d): draw_detector(n, d, options.seed, options.dead_pixels) for n, d in keys}
     _write_auxiliary(job, states, landscape, root / "aux")
     session = f"{options.unit}_{compact(gps_to_utc(start)).replace('T', '')}{ABSOLUTE_ORBIT:06d}"
     attrs: dict[str, Any] = {"options": asdict(options), "session": session, "scenes": job.scenes, "aot": options.aot}

@@ -1,5 +1,7 @@
 """The simulator's atmosphere and sun: a plane-parallel forward model, written apart from the one that inverts it."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -68,7 +70,8 @@ def forward(
     slant = 1 / mu0 + 1 / mu
 
     def edge(x: Array) -> Array:
-        return 1 + 1.5 * x + (1 - 1.5 * x) * np.exp(-spread / x)
+        value: Array = 1 + 1.5 * x + (1 - 1.5 * x) * np.exp(-spread / x)
+        return value
 
     below = 4 + (3 - forwardness) * spread
     once = spread / whole * phase / (4 * (mu0 + mu)) * (1 - np.exp(-whole * slant))
@@ -79,7 +82,8 @@ def forward(
     albedo = (below - 4) / below * np.exp(-2 * lost)
     depth = np.zeros(np.broadcast(slant, pressure).shape)
     for absorber in absorptions(options.unit, band):
-        amount = {"h2o": water, "o3": options.ozone / 1000.0}.get(absorber.gas)
+        amounts: dict[str, Any] = {"h2o": water, "o3": options.ozone / 1000.0}
+        amount = amounts.get(absorber.gas)
         if amount is None:
             amount = (pressure / 1013.25) ** absorber.p
         depth = depth + absorber.a * (slant * amount) ** absorber.n

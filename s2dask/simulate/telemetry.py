@@ -2,12 +2,12 @@
 
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final
+from typing import IO, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from s2dask.auxdata.time import iso, gps_to_utc
+from s2dask.auxdata.time import gps_to_utc, iso
 from s2dask.instrument.telemetry import ASM_BYTES, CADU_BYTES, VCID_IDLE
 from s2dask.simulate.coding import Bytes, idle_frames
 
@@ -100,7 +100,7 @@ class ChannelWriter:
 """
         (self._folder / f"DCS_01_{self._session}_ch{self._channel}_DSIB.xml").write_text(text, "utf-8")
 
-    def __enter__(self) -> "ChannelWriter":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -5,13 +5,13 @@ from typing import Any, Final
 
 import numpy as np
 import zarr
-from numba import njit
 from numpy.typing import NDArray
 from pyproj import Transformer
 from scipy.interpolate import LinearNDInterpolator
 
 from s2dask.instrument import BANDS
 from s2dask.io.storage import zarr_store
+from s2dask.kernels import kernel
 from s2dask.simulate.imaging import Camera, Nodes, geoid_height, shadow_shift
 from s2dask.simulate.landscape import CLOUD_HEIGHT, METRES_PER_DEGREE, SHADE, bilinear
 from s2dask.simulate.sky import at_sensor, forward, sun_position
@@ -26,7 +26,7 @@ MATCH_BAND: Final = "B04"
 """Band whose whole image is kept, to match against."""
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _sample(field, frame, lon, lat, out):  # type: ignore[no-untyped-def]
     for i in range(lon.size):
         out[i] = bilinear(field, frame, lon[i], lat[i])
@@ -83,7 +83,8 @@ class TruthStore:
         s = self._camera.landscape.surface
         row = np.clip(np.rint((s.north - lat) / s.dlat).astype(int), 0, s.rows - 1)
         column = np.clip(np.rint((lon - s.west) / s.dlon).astype(int), 0, s.columns - 1)
-        return self._camera.landscape.classes[row, column]
+        classes: NDArray[np.uint8] = self._camera.landscape.classes[row, column]
+        return classes
 
     def _opacity(self, lon: Array, lat: Array) -> Array:
         return sample(self._camera.landscape.cloud, self._camera.landscape.surface.frame(), lon, lat) / 255.0

@@ -16,7 +16,7 @@ TIME = datetime(2020, 8, 16, 12, 2)
 
 
 def test_the_real_file(reference_data: Path, tmp_path: Path) -> None:
-    archive = sorted((reference_data / "l2a/pixels/safe_decimated").glob("*.zip"))[0]
+    archive = min((reference_data / "l2a/pixels/safe_decimated").glob("*.zip"))
     with zipfile.ZipFile(archive) as content:
         name = next(n for n in content.namelist() if n.endswith("AUX_ECMWFT"))
         (tmp_path / "AUX_ECMWFT").write_bytes(content.read(name))

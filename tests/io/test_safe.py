@@ -212,7 +212,7 @@ def test_damaged_zips_are_refused(zipped: Path, tmp_path: Path) -> None:
         with zipfile.ZipFile(path, "w") as archive:
             for name in names:
                 archive.writestr(name, "x")
-        with pytest.raises(InputError, match="SAFE folders in one zip|outside of itself"):
+        with pytest.raises(InputError, match=r"SAFE folders in one zip|outside of itself"):
             SafeTile(path)
 
 

@@ -1,5 +1,6 @@
 """Orthoimages of an analytic ground, on the real geometry over the relief of Madeira."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -124,8 +125,8 @@ def test_any_blocking_gives_the_same_bytes(
     pieces = {path: np.zeros_like(array) for path, array in whole.items()}
     records = []
     edges_y, edges_x = (0, 33, 34, 150, 240), (0, 61, 180, 300)
-    for top, bottom in zip(edges_y[:-1], edges_y[1:], strict=True):
-        for left, right in zip(edges_x[:-1], edges_x[1:], strict=True):
+    for top, bottom in pairwise(edges_y):
+        for left, right in pairwise(edges_x):
             rows, columns = slice(top, bottom), slice(left, right)
             part, one = ortho_block(GRID, 20, rows, columns, ("B05",), source, model, terrain, parameters)
             records.append(one)
@@ -220,7 +221,7 @@ def test_angles_of_the_tile(geometry: TileGeometry) -> None:
 
 def test_a_tile_elsewhere_is_refused(model: ViewingModel, terrain: Terrain) -> None:
     far = TileGrid("31TCJ", "EPSG:32631", 300_000, 4_900_020, 6_000, 6_000)
-    with pytest.raises(InputError, match="T?31TCJ"):
+    with pytest.raises(InputError, match=r"T?31TCJ"):
         prepare_tile(model, terrain, far, {"B09": 2304}, (8, 9), views=False)
     with pytest.raises(ConfigurationError, match="decimated"):
         tile_frame(TileGrid("31TCJ", "EPSG:32631", 300_000, 4_900_020, 6_000, 6_000, decimation=4))

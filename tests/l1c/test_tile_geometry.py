@@ -20,10 +20,12 @@ def test_lattice_holds_whole_patches_around_the_block() -> None:
     row, column, rows, columns = pixels.nodes()
     assert (row, column) == (1000 // 24, 407 // 24)
     # the last pixel centre lies between the last two nodes
-    assert row + rows - 2 == 1299 // 24 and column + columns - 2 == 483 // 24
+    assert row + rows - 2 == 1299 // 24
+    assert column + columns - 2 == 483 // 24
     lattice = build_lattice("EPSG:32628", 300_000.0, 3_700_020.0, pixels)
     assert lattice.row % PATCH == lattice.column % PATCH == 0
-    assert lattice.row <= row and lattice.row + lattice.lat.shape[0] >= row + rows
+    assert lattice.row <= row
+    assert lattice.row + lattice.lat.shape[0] >= row + rows
     assert all(n % PATCH == 0 for n in lattice.lon.shape)
     assert len(lattice.patches()) == lattice.lon.size // PATCH**2
 

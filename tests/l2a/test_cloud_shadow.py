@@ -14,7 +14,7 @@ def _slant(sun: tuple[float, float], view: tuple[float, float]) -> Slant:
 
 
 def _scene(height: float, sun: tuple[float, float], view: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-    """A ragged cloud and its shadow, by the geometry of each point."""
+    """Return a ragged cloud and its shadow, by the geometry of each point."""
     rows, columns = np.mgrid[:150, :150]
     cloud = (rows - 75) ** 2 / 90 + (columns - 70) ** 2 / 40 < 1
     cloud |= (abs(rows - 70) < 3) & (abs(columns - 80) < 9)

@@ -7,7 +7,7 @@ from s2dask.qc.checks import checklist, global_status, run_checks
 
 @pytest.mark.row("OPS-37")
 def test_limits_are_inclusive_and_named() -> None:
-    (zenith, loss) = run_checks("L1C", {"solar_zenith": 82.0, "nodata_percentage": 7.5})
+    (zenith, loss) = run_checks("L1C", {"solar_zenith": 82.0, "data_loss_percentage": 7.5})
     assert (zenith.status, loss.status) == ("PASSED", "FAILED")
     assert "7.5" in loss.message
     assert "<= 5" in loss.message

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from s2dask.release.tile_store import TileStore
 from s2dask.release.zarr_copy import copy_zarr
 
 
-def text(name: str, content: str = "x"):  # type: ignore[no-untyped-def]
+def text(name: str, content: str = "x") -> Callable[[Path], None]:
     def build(folder: Path) -> None:
         (folder / name).write_text(content)
 

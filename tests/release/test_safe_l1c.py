@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -151,7 +152,7 @@ def test_footprint_is_the_corners_on_the_ellipsoid() -> None:
     ring = footprint(GRID)
     assert ring[0] == ring[-1]
     assert len(ring) == 17
-    area = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(ring, ring[1:], strict=False)) / 2
+    area = sum(a[0] * b[1] - b[0] * a[1] for a, b in pairwise(ring)) / 2
     assert area > 0
     assert all(-17 < x < -16 and 33 < y < 34 for x, y in ring)
 

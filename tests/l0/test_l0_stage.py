@@ -1,0 +1,317 @@
+"""Sessions on disk to packets of detectors and bands: whole, damaged by the link, and cut into files."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from link_model import START, Link, any_packet, framed, packet_frames, plain, write_session
+from numpy.typing import NDArray
+
+from s2dask.errors import InputError
+from s2dask.instrument import LINE_PERIOD, SCENE_SECONDS, band
+from s2dask.instrument.telemetry import ASM_BYTES, CADU_BYTES, VCID_IDLE
+from s2dask.l0.codec import codec
+from s2dask.l0.session import scan_session
+from s2dask.l0.stage import COMPLETE, DEGRADED, LOST, STEPS, StripPlan, decode_file, gather_packets, plan_strip
+from s2dask.simulate.coding import append_crc, idle_frames
+
+Bytes = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def link() -> Link:
+    """Two detectors on two channels, a 60 m and a 20 m band, two scenes."""
+    return Link()
+
+
+@pytest.fixture(scope="module")
+def small() -> Link:
+    """One detector and a 60 m band."""
+    return Link((6,), ("B01",), 1)
+
+
+def _decoded(folder: Path, files: Mapping[int, Sequence[Bytes]]) -> StripPlan:
+    write_session(folder, files)
+    session = scan_session(str(folder))
+    work = folder / "work"
+    work.mkdir()
+    results = [decode_file(f, c.number, str(work)) for c in session.channels for f in c.files]
+    # files come in as they are fetched
+    return plan_strip(results[::-1], session.id, str(work))
+
+
+def _whole(link: Link) -> dict[int, list[Bytes]]:
+    return {channel: [link.channel(channel)] for channel in (1, 2)}
+
+
+def _status(plan: StripPlan, link: Link) -> dict[tuple[int, str], Bytes]:
+    """Return the status of every packet, after holding every packet and its counts to what was sent."""
+    out = {}
+    for d, name in link.packets:
+        per, lines = band(name).packets_per_scene, band(name).lines_per_scene
+        parts = []
+        for scene in range(link.scenes):
+            got = gather_packets(plan, d, name, scene)
+            there = got["status"] == COMPLETE
+            sent = link.packets[d, name][scene * per : (scene + 1) * per]
+            np.testing.assert_array_equal(got["packets"][there], sent[there])
+            assert not got["packets"][got["status"] == LOST].any()
+            np.testing.assert_array_equal(got["sequence_count"], np.arange(per))
+            assert np.abs(got["packet_time"] - link.dates(d, name)[scene * per : (scene + 1) * per]).max() <= 90
+            counts, bad = codec(plan.codec).decode(got["packets"], got["status"])
+            good = np.repeat(there, 16)
+            np.testing.assert_array_equal(counts[good], link.counts[d, name][scene * lines : (scene + 1) * lines][good])
+            np.testing.assert_array_equal(bad, np.repeat(got["status"] == LOST, 16))
+            parts.append(got["status"])
+        out[d, name] = np.concatenate(parts)
+    return out
+
+
+@pytest.mark.row("IPF-01")
+@pytest.mark.row("IPF-02")
+@pytest.mark.row("IPF-03")
+def test_a_clean_session_comes_back_bit_by_bit(link: Link, tmp_path: Path) -> None:
+    plan = _decoded(tmp_path, _whole(link))
+    assert all((status == COMPLETE).all() for status in _status(plan, link).values())
+    assert (plan.detectors, plan.bands, plan.scenes, plan.codec) == ((6, 7), ("B01", "B11"), 2, "raw12")
+    assert plan.counters["packets"] == 2 * 2 * (24 + 72)
+    packets = ("lost_packets", "degraded_packets")
+    wrong = (*packets, "missing_frames", "uncorrectable_frames", "corrected_frames", "skipped_bytes")
+    assert {key: plan.counters[key] for key in wrong} == dict.fromkeys(wrong, 0)
+    assert plan.counters["frames"] == sum(len(link.channel(c)) for c in (1, 2))
+    assert plan.gaps == ()
+    for (d, name), table in plan.tables.items():
+        assert abs(table.first_line_date - link.first_date(d, name)) < 60
+    assert plan.residual <= 90
+    assert abs(plan.start - START) < 60
+    last = max(link.first_date(d, name) for d, name in link.packets)
+    assert abs(plan.stop - last - round(2 * 2304 * LINE_PERIOD * 1e9)) < 60
+    assert plan.start + 2 * SCENE_SECONDS * 1e9 <= plan.stop + 60
+    np.testing.assert_array_equal(plan.points.values, link.points)
+    np.testing.assert_array_equal(plan.points.time, link.point_time)
+    np.testing.assert_array_equal(plan.attitude.values, link.quaternions)
+    np.testing.assert_array_equal(plan.attitude.time, link.attitude_time)
+
+
+def test_steps_have_their_operational_names() -> None:
+    assert [(s.name, s.level) for s in STEPS] == [("EISPProcessor", "L0"), ("MSI_Merge", "L0"), ("ANC_DATA", "L0")]
+
+
+def _expected(link: Link, channel: int, lost: Sequence[int]) -> dict[tuple[int, str], Bytes]:
+    """Return the status of the packets of a channel when some of its frames never come."""
+    rows = link.sequence(channel)
+    spared = packet_frames([link.packets[d, n].shape[1] for d, n, _ in rows], lost)
+    out = {(d, n): np.zeros(len(link.packets[d, n]), np.uint8) for d, n, _ in rows}
+    for (d, n, k), whole in zip(rows, spared, strict=True):
+        out[d, n][k] = COMPLETE if whole else LOST
+    return out
+
+
+LOSSES = {"one": [400], "a burst": list(range(300, 340)), "many": list(range(5, 1000, 61)), "the first": [0, 1]}
+
+
+@pytest.mark.row("IPF-01")
+@pytest.mark.parametrize("lost", LOSSES.values(), ids=LOSSES.keys())
+def test_lost_frames_cost_their_packets_and_are_counted(link: Link, tmp_path: Path, lost: list[int]) -> None:
+    files = _whole(link)
+    files[1] = [np.delete(link.channel(1), lost, 0)]
+    plan = _decoded(tmp_path, files)
+    wanted = _expected(link, 1, lost) | _expected(link, 2, [])
+    status = _status(plan, link)
+    for key, values in wanted.items():
+        np.testing.assert_array_equal(status[key], values, str(key))
+    gone = sum(int((v == LOST).sum()) for v in wanted.values())
+    assert gone
+    assert plan.counters["lost_packets"] == gone
+    assert plan.counters["packets"] + gone == 2 * 2 * (24 + 72)
+    # nobody can tell whether frames came before the first
+    seen = [k for k in lost if k > 1]
+    assert plan.counters["missing_frames"] == len(seen)
+    assert sum(n for channel, _, n in plan.gaps if channel == 4) == len(seen)
+    if seen:
+        assert plan.gaps[0][1] == seen[0] - 1
+
+
+@pytest.mark.row("IPF-01")
+def test_a_whole_scene_of_a_band_may_be_lost(small: Link, tmp_path: Path) -> None:
+    link = Link((6,), ("B01", "B09"), 2)
+    rows = [link.packets[d, n][k] for d, n, k in link.sequence(2) if not (n == "B09" and k >= 24)]
+    frames = np.concatenate([framed(rows, 20), link.frames[2][2]])
+    plan = _decoded(tmp_path, {2: [frames]})
+    status = _status(plan, link)
+    assert (status[6, "B09"] == np.repeat([COMPLETE, LOST], 24)).all()
+    assert plan.counters["lost_packets"] == 24
+    assert (status[6, "B01"] == COMPLETE).all()
+
+
+@pytest.mark.row("IPF-01")
+def test_bit_errors_are_corrected_and_beyond_that_a_frame_is_lost(small: Link, tmp_path: Path) -> None:
+    random = np.random.default_rng(8)
+    frames = small.channel(2).copy()
+    hit = random.random((len(frames), CADU_BYTES - ASM_BYTES)) < 0.004
+    frames[:, ASM_BYTES:][hit] ^= random.integers(1, 256, int(hit.sum()), np.uint8)
+    broken = 77
+    frames[broken, ASM_BYTES + 3 :: 8][:9] ^= 0x55
+    hit[broken] = False
+    plan = _decoded(tmp_path, {2: [frames]})
+    status = _status(plan, small)
+    np.testing.assert_array_equal(status[6, "B01"], _expected(small, 2, [broken])[6, "B01"])
+    assert plan.counters["uncorrectable_frames"] == 1
+    assert plan.counters["corrected_symbols"] == int(hit.sum())
+    assert plan.counters["corrected_frames"] == int(hit.any(1).sum())
+    assert plan.counters["missing_frames"] == 1
+    assert plan.counters["lost_packets"] == int((status[6, "B01"] == LOST).sum()) > 0
+
+
+def test_a_packet_with_a_wrong_checksum_is_degraded(small: Link, tmp_path: Path) -> None:
+    rows = small.packets[6, "B01"].copy()
+    rows[7, 20_000] ^= 0x10
+    plan = _decoded(tmp_path, {2: [np.concatenate([framed(list(rows), 20), small.frames[2][2]])]})
+    got = gather_packets(plan, 6, "B01", 0)
+    assert np.flatnonzero(got["status"] == DEGRADED).tolist() == [7]
+    np.testing.assert_array_equal(got["packets"], rows)
+    assert (plan.counters["degraded_packets"], plan.counters["lost_packets"]) == (1, 0)
+
+
+def test_a_damaged_head_does_not_lead_a_packet_astray(small: Link, tmp_path: Path) -> None:
+    rows = small.packets[6, "B01"].copy()
+    rows[3, 1] ^= 0x04  # another band
+    rows[5, 8] ^= 0x01  # another date
+    rows[9, 3] ^= 0x02  # another place in the scene
+    plan = _decoded(tmp_path, {2: [np.concatenate([framed(list(rows), 20), small.frames[2][2]])]})
+    assert plan.bands == ("B01",)
+    got = gather_packets(plan, 6, "B01", 0)
+    assert np.flatnonzero(got["status"] != COMPLETE).tolist() == [3, 5, 9]
+    assert plan.counters["lost_packets"] == 3
+
+
+def test_a_packet_that_comes_twice_is_kept_once_and_the_good_one(small: Link, tmp_path: Path) -> None:
+    rows = list(small.packets[6, "B01"])
+    bad = rows[4].copy()
+    bad[9000] ^= 1
+    for k, sent in enumerate(([*rows[:4], bad, rows[4], *rows[5:]], [*rows[:4], rows[4], bad, *rows[4:]])):
+        plan = _decoded(tmp_path / str(k), {2: [np.concatenate([framed(sent, 20), small.frames[2][2]])]})
+        assert (_status(plan, small)[6, "B01"] == COMPLETE).all()
+        assert (plan.counters["packets"], plan.counters["degraded_packets"]) == (24, 0)
+
+
+def _straddled(link: Link, channel: int) -> int:
+    """Return a frame before which a packet is open: a file border there cuts it."""
+    rows = link.sequence(channel)
+    ends = np.cumsum([link.packets[d, n].shape[1] for d, n, _ in rows])
+    return next(k for k in range(100, 200) if not (ends == k * 1904).any())
+
+
+@pytest.mark.row("IPF-01")
+def test_packets_run_from_one_file_into_the_next(link: Link, tmp_path: Path) -> None:
+    cut = _straddled(link, 1)
+    one, two = link.channel(1), link.channel(2)
+    plan = _decoded(tmp_path, {1: [one[:cut], one[cut : cut + 50], one[cut + 50 :]], 2: [two[:333], two[333:]]})
+    assert all((s == COMPLETE).all() for s in _status(plan, link).values())
+    assert plan.counters["lost_packets"] == 0
+    assert plan.gaps == ()
+
+
+def test_a_file_smaller_than_a_packet_costs_at_most_that_packet(link: Link, tmp_path: Path) -> None:
+    cut = _straddled(link, 1)
+    one = link.channel(1)
+    plan = _decoded(tmp_path, {1: [one[:cut], one[cut : cut + 1], one[cut + 1 :]], 2: [link.channel(2)]})
+    lost = sum(int((s == LOST).sum()) for s in _status(plan, link).values())
+    assert lost == plan.counters["lost_packets"] <= 1
+    assert plan.gaps == ()
+
+
+def test_idle_frames_at_the_border_do_not_cut_a_packet(link: Link, tmp_path: Path) -> None:
+    cut = _straddled(link, 1)
+    one, idle = link.channel(1), idle_frames(5, 0, VCID_IDLE)
+    files = {1: [np.concatenate([idle, one[:cut], idle]), np.concatenate([idle, one[cut:]])], 2: [link.channel(2)]}
+    plan = _decoded(tmp_path, files)
+    assert all((s == COMPLETE).all() for s in _status(plan, link).values())
+
+
+def test_a_file_missing_between_two_costs_what_it_held(link: Link, tmp_path: Path) -> None:
+    one = link.channel(1)
+    plan = _decoded(tmp_path, {1: [one[:200], one[500:]], 2: [link.channel(2)]})
+    status = _status(plan, link)
+    for key, values in _expected(link, 1, range(200, 500)).items():
+        np.testing.assert_array_equal(status[key], values)
+    assert plan.gaps == ((4, 199, 300),)
+
+
+def test_counters_wrap_in_the_pass(tmp_path: Path) -> None:
+    link = Link((6,), ("B01",), 1, {20: 2**24 - 50, 2: 2**24 - 1})
+    frames = link.channel(2)
+    assert len(link.frames[2][20]) > 60
+    plan = _decoded(tmp_path, {2: [frames[:55], frames[55:]]})
+    assert (_status(plan, link)[6, "B01"] == COMPLETE).all()
+    assert plan.gaps == ()
+
+
+def test_frames_that_are_not_randomised(small: Link, tmp_path: Path) -> None:
+    plan = _decoded(tmp_path, {2: [plain(small.channel(2))]})
+    assert (_status(plan, small)[6, "B01"] == COMPLETE).all()
+
+
+def test_a_band_that_is_lost_as_a_whole_is_named(tmp_path: Path) -> None:
+    link = Link((6, 5), ("B01", "B09"), 1)
+    del link.packets[5, "B09"]
+    link.fill()
+    with pytest.raises(InputError, match="MSI_Merge: no packet of D05 B09; a whole band was lost"):
+        _decoded(tmp_path, {2: [link.channel(2)]})
+
+
+def test_a_session_without_images_is_refused(small: Link, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="S2A_20200816120219026904: no image packet in the session"):
+        _decoded(tmp_path, {2: [small.frames[2][2]]})
+
+
+def test_a_session_without_ancillary_data_is_refused(small: Link, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="SAD: 0 GPS samples, 6 are needed; fetch the whole session"):
+        _decoded(tmp_path, {2: [small.frames[2][20]]})
+
+
+def test_ancillary_data_that_end_too_early_are_refused(small: Link, tmp_path: Path) -> None:
+    house = small.frames[2][2]
+    with pytest.raises(InputError, match=r"SAD: (GPS|attitude) does not cover the imaging"):
+        _decoded(tmp_path, {2: [np.concatenate([small.frames[2][20], house[: len(house) // 2]])]})
+
+
+def test_a_virtual_channel_of_the_other_half_is_refused(small: Link, tmp_path: Path) -> None:
+    message = r"ch1_DSDB_00001\.raw: virtual channels \[20\] on channel 1; expected \[2, 4, 63\]"
+    with pytest.raises(InputError, match=message):
+        _decoded(tmp_path, {1: [small.channel(2)]})
+
+
+def test_packets_of_another_instrument_are_refused(small: Link, tmp_path: Path) -> None:
+    packet = any_packet(np.random.default_rng(0), 31_216, 0)
+    packet[:2] = np.frombuffer((0x0FF0).to_bytes(2, "big"), np.uint8)
+    append_crc(packet[None])
+    with pytest.raises(InputError, match="APID 2032 on an image channel"):
+        _decoded(tmp_path, {2: [framed([*small.packets[6, "B01"], packet], 20)]})
+
+
+def test_packets_of_two_compressions_are_refused(tmp_path: Path) -> None:
+    link = Link((6,), ("B01", "B09"), 1)
+    short = link.packets[6, "B09"][:, :11_832].copy()
+    short[:, 4:6] = np.frombuffer((11_825).to_bytes(2, "big"), np.uint8)
+    append_crc(short)
+    link.packets[6, "B09"] = short
+    link.fill()
+    with pytest.raises(InputError, match=r"image packets of \['mrcpb', 'raw12'\]; one datatake has one compression"):
+        _decoded(tmp_path, {2: [link.channel(2)]})
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.raw"
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match=r"x\.raw: no frame marker"):
+        decode_file(str(path), 1, str(tmp_path))
+
+
+def test_a_file_of_idle_frames_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.raw"
+    path.write_bytes(idle_frames(9, 0, VCID_IDLE).tobytes())
+    result = decode_file(str(path), 1, str(tmp_path))
+    assert result.parts == {}
+    assert result.counters["frames"] == 9
