@@ -57,7 +57,7 @@ def top_of_atmosphere(
     down, up = (2 * f(mu) / (4 + (3 - x1) * taus) * exp(-taub / mu) for mu in (m0, m1))
     albedo = (3 - x1) * taus / (4 + (3 - x1) * taus) * exp(-2 * taub)
     gas = 1.0
-    text = files("s2dask.auxdata").joinpath("data/gas.csv").read_text("utf-8")
+    text = files("s2dask.instrument").joinpath("data/gas.csv").read_text("utf-8")
     for row in csv.DictReader(line for line in text.splitlines() if not line.startswith("#")):
         if (row["unit"], row["band"]) == (unit_name, band):
             amount = {"h2o": wv, "o3": ozone / 1000.0}.get(row["gas"], (p / 1013.25) ** float(row["p"]))

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from s2dask.auxdata.gas import absorptions
 from s2dask.instrument import unit as unit_of
+from s2dask.instrument.gas import absorptions
 
 STANDARD_PRESSURE: Final = 1013.25
 """[hPa]"""
@@ -130,7 +130,7 @@ def gas_transmittance(
 
     Notes
     -----
-    SMAC form (Rahman and Dedieu, 1994) with the shared table of `s2dask.auxdata.gas`.
+    SMAC form (Rahman and Dedieu, 1994) with the shared table of `s2dask.instrument.gas`.
     """
     amounts = {"h2o": np.asarray(water_vapour, np.float64), "o3": np.asarray(ozone, np.float64) / 1000.0}
     relative = np.asarray(pressure, np.float64) / STANDARD_PRESSURE

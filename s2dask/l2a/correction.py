@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from s2dask.auxdata.gas import absorptions
+from s2dask.instrument.gas import absorptions
 from s2dask.kernels import kernel
 from s2dask.l2a.atmosphere import coefficients
 from s2dask.l2a.cells import cell_coefficients

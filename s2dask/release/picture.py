@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from s2dask.errors import InputError
 from s2dask.instrument import RESOLUTIONS
@@ -30,7 +30,8 @@ SCL_COLOURS: Final = (
 )
 """Name and colour of each class, index = value of SCL; colours as Sen2Cor's."""
 _SLAB: Final = 1024
-_LEGEND: Final = 190
+_LEGEND: Final = 220
+_LINE: Final = 22
 
 
 def stretch(
@@ -185,14 +186,14 @@ def write_scl(tile_zarr: str, path: str | Path, max_size: int = 1024) -> Path:
     classes = layer[::step, ::step]
     rows, columns = classes.shape
     present = [int(value) for value in np.unique(layer) if value < len(SCL_COLOURS)]
-    page = Image.new("RGB", (columns + _LEGEND, max(rows, 20 * len(present) + 8)), "white")
+    page = Image.new("RGB", (columns + _LEGEND, max(rows, _LINE * len(present) + 12)), "white")
     page.paste(Image.fromarray(paint_scl(classes)), (0, 0))
-    draw = ImageDraw.Draw(page)
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(14)
     for line, value in enumerate(present):
         name, colour = SCL_COLOURS[value]
-        top = 6 + 20 * line
-        draw.rectangle((columns + 8, top, columns + 24, top + 12), fill=colour, outline=(90, 90, 90))
-        draw.text((columns + 30, top), name, fill=(20, 20, 20))
+        top = 8 + _LINE * line
+        draw.rectangle((columns + 8, top, columns + 24, top + 14), fill=colour, outline=(90, 90, 90))
+        draw.text((columns + 32, top - 1), name, fill=(20, 20, 20), font=font)
     target = Path(path)
     page.save(target, format="PNG")
     return target

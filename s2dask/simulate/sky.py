@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from s2dask.auxdata.gas import absorptions
 from s2dask.auxdata.time import gps_to_utc
 from s2dask.instrument import unit
+from s2dask.instrument.gas import absorptions
 from s2dask.simulate.options import SimulationOptions
 
 Array = NDArray[np.float64]

@@ -29,18 +29,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     # orchestrates as the command line does: it makes a session, runs it and compares the products with its truth
     "demo": ORCHESTRATION | {"cluster", "simulate", "geometry.tiles"},
     # not the terrain of the location code: the simulator traces rays by its own route
-    "simulate": {"io", *(f"auxdata.{m}" for m in ("datastrip", "gas", "iers", "meteo", "time"))}
+    "simulate": {"io", *(f"auxdata.{m}" for m in ("datastrip", "iers", "meteo", "time"))}
     | {f"auxdata.{m}" for m in ("gipp_geometry", "gipp_radiometry", "gipp_set")},
 }
 """By package, beside itself and the foundations; a level's modules are `algorithm` or `stage`."""
 
 FOUNDATIONS = {"errors", "instrument", "kernels"}
 """For everyone; they know each other, and nothing else of ours."""
-
-GRANTED = {
-    ("l2a.atmosphere", "auxdata.gas"): "a table of constants that simulator and processors share",
-    ("l2a.correction", "auxdata.gas"): "likewise",
-}
 
 FOREIGN_TO_ALGORITHMS = {"dask", "distributed", "xarray", "zarr", "fsspec", "s3fs", "rioxarray"}
 
@@ -82,7 +77,7 @@ def _offences(module: str, path: Path) -> Iterator[str]:
     allowed = FOUNDATIONS if own in FOUNDATIONS else FOUNDATIONS | {own} | MAY_IMPORT[kind]
     for name in _imports(path):
         target = name.removeprefix("s2dask.")
-        if name == "s2dask" or (module, target) in GRANTED:
+        if name == "s2dask":
             continue
         if name.startswith("s2dask."):
             if not _below(target, allowed):
@@ -96,11 +91,6 @@ def test_a_package_imports_what_it_may(package: str) -> None:
     assert package in FOUNDATIONS | MAY_IMPORT.keys() | set(LEVELS), "a package that no rule names"
     modules = [(module, path) for module, path in _modules() if module.split(".")[0] == package]
     assert [offence for module, path in modules for offence in _offences(module, path)] == []
-
-
-def test_every_exception_is_in_use() -> None:
-    found = {(module, name.removeprefix("s2dask.")) for module, path in _modules() for name in _imports(path)}
-    assert GRANTED.keys() <= found
 
 
 def test_an_offence_is_seen(tmp_path: Path) -> None:

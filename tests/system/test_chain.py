@@ -24,11 +24,11 @@ def _arrays(url: str) -> dict[str, np.ndarray]:
     return {path: node[...] for path, node in group.members(max_depth=None) if isinstance(node, zarr.Array)}
 
 
-@pytest.mark.row("IPF-01", "IPF-30", "IPF-36")
+@pytest.mark.row("IPF-29", "IPF-30", "IPF-36")
 def test_errors_against_the_truth(made: Run) -> None:
     measured = measure(made.summary, made.truth)
     assert measured.geolocation.patches >= 4
-    assert measured.geolocation.rms < 3.0
+    assert measured.geolocation.rms < 1.0  # a tenth of a pixel; the demo must stay below 3 m
     for name, errors in measured.bands.items():
         if name != "B10":  # whose radiance is next to nothing below the clouds
             assert abs(errors.radiance_bias) < 1.0, name

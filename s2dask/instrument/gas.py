@@ -19,7 +19,7 @@ class Absorption:
 @cache
 def absorptions(unit: str, band: str) -> tuple[Absorption, ...]:
     """Return the absorbers of a band: ``h2o`` (u in g cm-2), ``o3`` (cm atm), ``o2``, ``co2``, ``ch4``."""
-    text = files("s2dask.auxdata").joinpath("data/gas.csv").read_text("utf-8")
+    text = files("s2dask.instrument").joinpath("data/gas.csv").read_text("utf-8")
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     return tuple(
         Absorption(row["gas"], float(row["a"]), float(row["n"]), float(row["p"]))
