@@ -133,7 +133,7 @@ def run_demo(out: Path, workers: int | None = None, seed: int = 1, keep: bool = 
     tables, spent = error_tables(measured), time.perf_counter() - begun
     report = Report(
         "s2dask: from telemetry to surface reflectance",
-        f"simulated session {Path(session).name}, {width / 1000:.0f} km window, {spent:.0f} s in all",
+        f"simulated session {truth.attrs['session']}, {width / 1000:.0f} km window, {spent:.0f} s in all",
         (*tables, times(summary.outcomes)), _pictures(summary, out),
         [CheckResult(**check) for check in summary.checks], summary.products,
     )  # fmt: skip

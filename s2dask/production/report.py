@@ -21,11 +21,11 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 .PASSED{color:#1a7f37;font-weight:600}.FAILED{color:#b3261e;font-weight:600}.ERROR{color:#9a6700;font-weight:600}
 figure{display:inline-block;margin:0 1rem 1rem 0;vertical-align:top}
 img{max-width:540px;width:100%;image-rendering:auto}
-figcaption{color:#57606a;font-size:.9rem} code{background:#f2f5f8;padding:0 .25rem}
+figcaption{color:#57606a;font-size:.9rem} code{background:#f2f5f8;padding:0 .25rem;overflow-wrap:anywhere}
 </style></head><body>
 <h1>{{ title }}</h1><p>{{ subtitle }}</p>
-{% if pictures %}<h2>Pictures</h2>{% for p in pictures %}<figure><img src="{{ p.path }}" alt="{{ p.caption }}">
-<figcaption>{{ p.caption }}</figcaption></figure>{% endfor %}{% endif %}
+{% if pictures %}<h2>Pictures</h2><div class="pictures">{% for p in pictures %}<figure><img src="{{ p.path }}" alt="{{ p.caption }}">
+<figcaption>{{ p.caption }}</figcaption></figure>{% endfor %}</div>{% endif %}
 {% for t in tables %}<h2>{{ t.title }}</h2>{% if t.note %}<p>{{ t.note }}</p>{% endif %}
 <table><tr>{% for h in t.header %}<th{% if not loop.first %} class="n"{% endif %}>{{ h }}</th>{% endfor %}</tr>
 {% for r in t.rows %}<tr>{% for c in r %}<td{% if not loop.first %} class="n"{% endif %}>{{ c }}</td>{% endfor %}</tr>
