@@ -42,7 +42,7 @@ def demo(
     keep: Annotated[bool, typer.Option(help="Keep the working stores (L0, L1B) beside the products.")] = False,
 ) -> None:
     """Simulate a CADU session, process it to L2A, check it, deliver it and compare it with the truth."""
-    from s2dask.demo import run_demo
+    from s2dask.demo.run import run_demo
 
     run_demo(out, workers=workers, seed=seed, keep=keep)
 

@@ -92,6 +92,42 @@ def sensing_gps(l0: str) -> tuple[int, int]:
     return int(attrs["sensing_start_gps"]), int(attrs["sensing_stop_gps"])
 
 
+def _trajectory(l0: str) -> Trajectory:
+    # raw arrays: this runs inside tasks, where a Dask array would send its chunks back to the cluster
+    paths = ("ephemeris/gps_time", "ephemeris/position", "attitude/gps_time", "attitude/quaternion")
+    return Trajectory(*(np.asarray(open_array(l0, f"conditions/{path}")[...]) for path in paths))
+
+
+def viewing_model(l0: str, aux: str | None = None, trajectory: Trajectory | None = None) -> ViewingModel:
+    """Build the viewing model of an L0 datastrip.
+
+    Parameters
+    ----------
+    l0 : str
+        L0 store.
+    aux : str, optional
+        Folder of auxiliary files; default: the one named in the store.
+    trajectory : Trajectory, optional
+        Orbit and attitude; default: those of the store.
+    """
+    facts = strip_facts(l0)
+    folder = AuxFolder(aux or str(facts.attrs["aux"]))
+    dates = np.asarray(open_array(l0, "conditions/datation/first_line_date")[...])
+    first = {(d, name): int(dates[i, j]) for i, d in enumerate(facts.detectors) for j, name in enumerate(facts.bands)}
+    directions, spacecraft = read_geometry(open_gipps(l0, aux), set(facts.bands))
+    return ViewingModel.build(
+        trajectory or _trajectory(l0), first, float(facts.attrs["line_period"]), directions, spacecraft,
+        EarthOrientation.from_bulletin(folder.bulletin),
+    )  # fmt: skip
+
+
+def open_gipps(l0: str, aux: str | None = None) -> GippSet:
+    """Open the GIPPs that hold for an L0 datastrip."""
+    facts = strip_facts(l0)
+    start, stop = (gps_to_utc(t) for t in sensing_gps(l0))
+    return GippSet.open(AuxFolder(aux or str(facts.attrs["aux"])).gipp, facts.unit, start, stop)
+
+
 @lru_cache(maxsize=4)
 def open_setting(l0: str, aux: str | None = None) -> Setting:
     """Open the auxiliary data of an L0 datastrip, once per worker.
@@ -103,23 +139,8 @@ def open_setting(l0: str, aux: str | None = None) -> Setting:
     aux : str, optional
         Folder of auxiliary files; default: the one named in the store.
     """
-    facts = strip_facts(l0)
-    folder = AuxFolder(aux or str(facts.attrs["aux"]))
-    start, stop = sensing_gps(l0)
-    gipps = GippSet.open(folder.gipp, facts.unit, gps_to_utc(start), gps_to_utc(stop))
-    # raw arrays: this runs inside tasks, where a Dask array would send its chunks back to the cluster
-    trajectory = Trajectory(
-        *(
-            np.asarray(open_array(l0, f"conditions/{path}")[...])
-            for path in ("ephemeris/gps_time", "ephemeris/position", "attitude/gps_time", "attitude/quaternion")
-        )
-    )
-    dates = np.asarray(open_array(l0, "conditions/datation/first_line_date")[...])
-    first = {(d, name): int(dates[i, j]) for i, d in enumerate(facts.detectors) for j, name in enumerate(facts.bands)}
-    directions, spacecraft = read_geometry(gipps, set(facts.bands))
-    model = ViewingModel.build(
-        trajectory, first, float(facts.attrs["line_period"]), directions, spacecraft,
-        EarthOrientation.from_bulletin(folder.bulletin),
-    )  # fmt: skip
+    folder = AuxFolder(aux or str(strip_facts(l0).attrs["aux"]))
     meteo = folder.meteo
-    return Setting(gipps, model, folder.terrain(), None if meteo is None else str(meteo))
+    return Setting(
+        open_gipps(l0, aux), viewing_model(l0, aux), folder.terrain(), None if meteo is None else str(meteo)
+    )

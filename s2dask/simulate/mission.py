@@ -73,7 +73,8 @@ def synthetic_mission(options: SimulationOptions) -> Mission:
     across = 6.5 - (min(options.detectors) + max(options.detectors)) / 2
     # a detector is 24 km wide; on a descending orbit the low numbers lie in the west
     lon = CENTRE[0] + across * 24_000.0 / (111_320.0 * float(np.cos(np.radians(CENTRE[1]))))
-    platform = synthetic_platform(middle, length, lon, CENTRE[1] + 0.19 * across * 0.216, options.seed)
+    lat = CENTRE[1] + 0.19 * across * 0.216
+    platform = synthetic_platform(middle, length, lon, lat, options.seed, options.attitude_noise)
     first = middle - round(length / 2 * NANO)
     start = {(d, name): first for d in options.detectors for name in options.bands}
     return Mission(

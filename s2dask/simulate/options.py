@@ -39,6 +39,8 @@ class SimulationOptions:
         Probability that a byte of a frame is received wrong.
     dead_pixels : int
         Defective pixels of each detector and band.
+    attitude_noise : float
+        Deviation of the error of the measured attitude about each axis [rad]; 3e-7 are 0.24 m on the ground.
     """
 
     detectors: tuple[int, ...] = (6, 7)
@@ -56,6 +58,7 @@ class SimulationOptions:
     lose_frames: int = 0
     bit_errors: float = 0.0
     dead_pixels: int = 0
+    attitude_noise: float = 3e-7
 
     def __post_init__(self) -> None:
         for kind, values, known in (
@@ -69,7 +72,7 @@ class SimulationOptions:
         limits = {
             "aot": (0.0, 1.0), "water_vapour": (0.1, 7.0), "ozone": (50.0, 600.0), "pressure": (900.0, 1060.0),
             "cloud_cover": (0.0, 0.6), "lose_frames": (0, 100_000), "bit_errors": (0.0, 0.01), "dead_pixels": (0, 50),
-            "window": (600, 60_000), "seed": (0, 2**31 - 1),
+            "attitude_noise": (0.0, 1e-4), "window": (600, 60_000), "seed": (0, 2**31 - 1),
         }  # fmt: skip
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:

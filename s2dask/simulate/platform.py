@@ -25,8 +25,6 @@ GM: Final = 3.986004418e14
 MARGIN: Final = 25
 """Ancillary data before and after the imaging [s]."""
 ATTITUDE_RATE: Final = 10
-ATTITUDE_NOISE: Final = 3e-7
-"""Deviation of the error of the measured attitude about each axis [rad]: 0.24 m on the ground."""
 POLE: Final = (0.1712, 0.4015, -0.2119)
 """Pole x, pole y [arcsec], UT1-UTC [s] of a synthetic session."""
 
@@ -104,6 +102,8 @@ class Platform:
     reported : Trajectory
         The ancillary data: points at 1 Hz, attitude at 10 Hz with its errors.
     velocity : (point, 3) float64 [m/s]
+    quaternion : (sample, 4) float64
+        The true attitude at the dates of the reported one, body to EME2000, scalar last.
     """
 
     origin: int
@@ -111,6 +111,7 @@ class Platform:
     attitude: CubicSpline
     reported: Trajectory
     velocity: Array
+    quaternion: Array
 
     def rays(self, seconds: Array, sight: Array) -> tuple[Array, Array]:
         """Return origins (date, 3) and directions (date, column, 3) in ITRF."""
@@ -153,7 +154,15 @@ def _jitter(seconds: Array, random: np.random.Generator) -> Array:
     return out
 
 
-def synthetic_platform(middle: int, duration: float, lon: float, lat: float, seed: int) -> Platform:
+def _quaternions(to_earth: Array, body: Rotation) -> Array:
+    """Return quaternions (date, 4) body to EME2000, scalar last and positive, of bodies turned against ITRF."""
+    out = (Rotation.from_matrix(np.swapaxes(to_earth, 1, 2)) * body).as_quat()
+    return np.asarray(out * np.where(out[:, 3:] < 0, -1.0, 1.0))
+
+
+def synthetic_platform(
+    middle: int, duration: float, lon: float, lat: float, seed: int, attitude_noise: float
+) -> Platform:
     """Return a platform above a place in the middle of its imaging.
 
     Parameters
@@ -165,6 +174,7 @@ def synthetic_platform(middle: int, duration: float, lon: float, lat: float, see
     lon, lat : float
         Below the satellite at that date [deg].
     seed : int
+    attitude_noise : float [rad]
     """
     random = np.random.default_rng([seed, 0x0B17])
     half = int(np.ceil(duration / 2)) + MARGIN
@@ -178,15 +188,14 @@ def synthetic_platform(middle: int, duration: float, lon: float, lat: float, see
     track = CubicSpline(seconds, position)
     turned = Rotation.from_matrix(_steered(position, track(seconds, 1)))
     true = turned * Rotation.from_rotvec(_jitter(seconds, random))
-    measured = true * Rotation.from_rotvec(random.normal(0, ATTITUDE_NOISE, (seconds.size, 3)))
-    quaternion = (Rotation.from_matrix(np.swapaxes(to_earth, 1, 2)) * measured).as_quat()
-    quaternion *= np.where(quaternion[:, 3:] < 0, -1.0, 1.0)
+    measured = true * Rotation.from_rotvec(random.normal(0, attitude_noise, (seconds.size, 3)))
     inside = (seconds >= 0) & (seconds <= 2 * half)
     whole = inside & (np.arange(seconds.size) % ATTITUDE_RATE == 0)
-    reported = Trajectory(gps[whole], position[whole], gps[inside], quaternion[inside])
+    reported = Trajectory(gps[whole], position[whole], gps[inside], _quaternions(to_earth, measured)[inside])
     return Platform(
-        origin, track, CubicSpline(seconds, true.as_matrix().reshape(-1, 9)), reported, track(seconds[whole], 1)
-    )
+        origin, track, CubicSpline(seconds, true.as_matrix().reshape(-1, 9)), reported, track(seconds[whole], 1),
+        _quaternions(to_earth, true)[inside],
+    )  # fmt: skip
 
 
 def real_platform(trajectory: Trajectory, eop: EarthOrientation) -> Platform:
@@ -199,7 +208,7 @@ def real_platform(trajectory: Trajectory, eop: EarthOrientation) -> Platform:
     turned = Rotation.from_matrix(to_earth) * Rotation.from_quat(trajectory.quaternion)
     attitude = CubicSpline((gps - origin) / NANO, turned.as_matrix().reshape(-1, 9))
     seconds = (trajectory.position_time - origin) / NANO
-    return Platform(origin, track, attitude, trajectory, track(seconds, 1))
+    return Platform(origin, track, attitude, trajectory, track(seconds, 1), trajectory.quaternion)
 
 
 def line_seconds(platform: Platform, first_line_date: int, band: str, line: Array) -> Array:

@@ -317,6 +317,9 @@ def simulate(folder: str, options: SimulationOptions | None = None) -> str:
     attrs: dict[str, Any] = {"options": asdict(options), "session": session, "scenes": job.scenes, "aot": options.aot}
     attrs |= {"centre": list(job.mission.centre), "water_vapour": options.water_vapour}
     truth = TruthStore(str(root / "truth.zarr"), camera, job.crs, job.window, options.detectors, attrs)
+    truth.save_attitude(job.mission.platform.reported.attitude_time, job.mission.platform.quaternion)
+    for (name, detector), nodes in job.nodes.items():
+        truth.save_rays(name, detector, nodes)
     raw: Raw = {}
     with ThreadPoolExecutor(THREADS) as pool:
         for images in pool.map(lambda g: _image_group(job, camera, truth, states, g), _groups(options.bands)):

@@ -22,6 +22,8 @@ SAMPLE: Final = 60
 """Spacing of the pixels that are kept of every image of the window [m]."""
 LINE_STEP, COLUMN_STEP = 8, 4
 """Lines and columns of the L1B images of which the radiance is kept."""
+RAY_STEP: Final = 4
+"""Nodes of the traced rays of which one is kept, along and across."""
 MATCH_BAND: Final = "B04"
 """Band whose whole image is kept, to match against."""
 
@@ -133,6 +135,19 @@ class TruthStore:
         top = forward(options, band, sun, view, np.asarray(CLOUD_HEIGHT))
         cloudy = at_sensor(top, np.asarray(cloud_reflectance(band)))
         return np.where(np.isnan(east), np.nan, clear + cover * (cloudy - clear)), cover
+
+    def save_attitude(self, gps: NDArray[np.int64], quaternion: Array) -> None:
+        """Save the true attitude (sample, 4), body to EME2000, scalar last, at GPS dates [ns]."""
+        self._save("attitude/gps_time", gps, "int64")
+        self._save("attitude/quaternion", quaternion, "float64")
+
+    def save_rays(self, band: str, detector: int, nodes: Nodes) -> None:
+        """Save where rays of an image meet the ground: polynomials of the height, longitude and then latitude."""
+        where, cut = f"rays/d{detector:02d}/{band.lower()}", (slice(None, None, RAY_STEP),) * 2
+        columns = (nodes.column[::RAY_STEP] - (BANDS[band].binning - 1) / 2) / BANDS[band].binning
+        self._save(f"{where}/line", nodes.line[::RAY_STEP], "float64")
+        self._save(f"{where}/column", columns, "float64")
+        self._save(f"{where}/path", nodes.path[(slice(None), *cut)], "float64")
 
     def save_radiance(self, band: str, detector: int, radiance: NDArray[np.float32]) -> None:
         """Save every eighth line and fourth column of the radiance of an L1B image [W m-2 sr-1 um-1]."""

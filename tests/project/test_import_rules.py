@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "console": ORCHESTRATION,
     "cli": ORCHESTRATION | {"cluster", "demo", "simulate"},
     # orchestrates as the command line does: it makes a session, runs it and compares the products with its truth
-    "demo": ORCHESTRATION | {"cluster", "simulate", "geometry.tiles"},
+    "demo": ORCHESTRATION | {"cluster", "simulate", "geometry", "auxdata"},
     # not the terrain of the location code: the simulator traces rays by its own route
     "simulate": {"io", *(f"auxdata.{m}" for m in ("datastrip", "iers", "meteo", "time"))}
     | {f"auxdata.{m}" for m in ("gipp_geometry", "gipp_radiometry", "gipp_set")},

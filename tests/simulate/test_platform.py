@@ -13,7 +13,6 @@ from s2dask.simulate.mission import CENTRE, synthetic_mission
 from s2dask.simulate.options import SimulationOptions
 from s2dask.simulate.platform import (
     ALTITUDE,
-    ATTITUDE_NOISE,
     EARTH_RADIUS,
     GM,
     INCLINATION,
@@ -28,6 +27,7 @@ from s2dask.simulate.platform import (
 )
 
 MIDDLE = utc_to_gps("2020-08-16T12:02:25Z")
+ATTITUDE_NOISE = SimulationOptions().attitude_noise
 DAY = 86_164.0905
 """Sidereal day [s]."""
 
@@ -35,7 +35,7 @@ DAY = 86_164.0905
 @pytest.fixture(scope="module")
 def platform() -> Platform:
     """Fly a minute above Madeira."""
-    return synthetic_platform(MIDDLE, 57.7, *CENTRE, 1)
+    return synthetic_platform(MIDDLE, 57.7, *CENTRE, 1, ATTITUDE_NOISE)
 
 
 def _inertial(platform: Platform) -> tuple[np.ndarray, np.ndarray]:
@@ -108,7 +108,7 @@ def test_attitude_is_measured_at_ten_hertz_with_its_noise(platform: Platform) ->
 
 
 def test_platform_follows_its_seed(platform: Platform) -> None:
-    again, other = synthetic_platform(MIDDLE, 57.7, *CENTRE, 1), synthetic_platform(MIDDLE, 57.7, *CENTRE, 2)
+    again, other = synthetic_platform(MIDDLE, 57.7, *CENTRE, 1, ATTITUDE_NOISE), synthetic_platform(MIDDLE, 57.7, *CENTRE, 2, ATTITUDE_NOISE)
     np.testing.assert_array_equal(again.reported.quaternion, platform.reported.quaternion)
     assert not np.array_equal(other.reported.quaternion, platform.reported.quaternion)
     np.testing.assert_array_equal(other.reported.position, platform.reported.position)

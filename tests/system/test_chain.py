@@ -9,7 +9,8 @@ import rasterio
 import zarr
 from system_model import Run, process
 
-from s2dask.demo import error_tables, measure
+from s2dask.demo.measured import measure
+from s2dask.demo.run import error_tables
 from s2dask.instrument import BANDS
 from s2dask.io.opener import open_tree
 from s2dask.io.schema import reflectance_path
@@ -29,6 +30,8 @@ def test_errors_against_the_truth(made: Run) -> None:
     measured = measure(made.summary, made.truth)
     assert measured.geolocation.patches >= 4
     assert measured.geolocation.rms < 1.0  # a tenth of a pixel; the demo must stay below 3 m
+    assert measured.rays.true < 0.05
+    assert 0.1 < measured.rays.told < 1.0
     for name, errors in measured.bands.items():
         if name != "B10":  # whose radiance is next to nothing below the clouds
             assert abs(errors.radiance_bias) < 1.0, name

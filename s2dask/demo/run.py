@@ -2,7 +2,6 @@
 
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -10,48 +9,17 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from s2dask.cluster.local import local_client
+from s2dask.demo.measured import Measured, measure
 from s2dask.geometry.tiles import tile_at
 from s2dask.production.chain import Summary, run
 from s2dask.production.progress import terminal
 from s2dask.production.report import Report, Table, times, write_report
 from s2dask.qc.checks import CheckResult
-from s2dask.simulate import comparison
-from s2dask.simulate.comparison import BandErrors, Confusion, Geolocation, Truth
+from s2dask.simulate.comparison import Truth
 from s2dask.simulate.options import SimulationOptions
 from s2dask.simulate.session import simulate
 
 _SCL_LEGEND: Final = "white: cloud, brown: cloud shadow, green: vegetation, yellow: bare, blue: water, pink: snow"
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Everything that the demonstration measures.
-
-    Attributes
-    ----------
-    geolocation : Geolocation
-    bands : dict of str to BandErrors
-    aot, water_vapour : float
-        Errors [1, cm].
-    clouds : Confusion
-    """
-
-    geolocation: Geolocation
-    bands: dict[str, BandErrors]
-    aot: float
-    water_vapour: float
-    clouds: Confusion
-
-
-def measure(summary: Summary, truth: Truth) -> Measured:
-    """Compare the working stores of a run of one tile with the truth of its session."""
-    l1b = summary.stores["L1B"]
-    l1c, l2a = (next(url for key, url in summary.stores.items() if key.startswith(level)) for level in ("L1C", "L2A"))
-    bands = {name: comparison.band_errors(l1b, l1c, l2a, truth, name) for name in truth.attrs["options"]["bands"]}
-    return Measured(
-        comparison.geolocation(l1c, truth), bands, *comparison.atmosphere_errors(l2a, truth),
-        comparison.cloud_confusion(l1c, l2a, truth),
-    )  # fmt: skip
 
 
 def _number(value: float, digits: int) -> str:
@@ -64,9 +32,11 @@ def error_tables(measured: Measured) -> tuple[Table, Table]:
         (name, f"{e.radiance_bias:+.2f}", f"{e.radiance_rms:.2f}", _number(e.toa_rmse, 4), _number(e.boa_rmse, 4))
         for name, e in measured.bands.items()
     ]
-    g, clouds = measured.geolocation, measured.clouds
+    g, rays, clouds = measured.geolocation, measured.rays, measured.clouds
     rest = [
         ("geolocation rms", f"{g.rms:.2f} m", f"{g.patches} patches of B04, worst {g.worst:.2f} m"),
+        ("viewing model, true attitude", f"{rays.true:.3f} m", f"rms of {rays.rays} rays, worst {rays.worst:.3f} m"),
+        ("viewing model, told attitude", f"{rays.told:.2f} m", "rms of the same rays: noise of the star trackers"),
         ("geolocation mean", f"{g.east:+.2f} m E, {g.north:+.2f} m N", ""),
         ("aerosol optical thickness", f"{measured.aot:+.3f}", "mean of the tile, at 550 nm"),
         ("water vapour rms", f"{measured.water_vapour:.2f} cm", "clear land"),

@@ -1,0 +1,1 @@
+"""The demonstration: a session is simulated, processed and compared with its truth."""
