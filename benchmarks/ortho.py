@@ -21,9 +21,10 @@ from reporting import Case, alternate, cpu_seconds, report
 
 from s2dask.auxdata.terrain import Terrain
 from s2dask.geometry import ViewingModel
+from s2dask.geometry.inverse_grid import locate_nodes
 from s2dask.instrument import band, unit
 from s2dask.io.grids import TileGrid
-from s2dask.l1c.location import Scratch, locate, locate_nodes, pixel_heights
+from s2dask.l1c.location import Scratch, locate, pixel_heights
 from s2dask.l1c.resampling import interpolate, prepare_image
 from s2dask.l1c.stage import OrthoParameters, block_pixels, ortho_images, prepare_tile, tile_frame, tile_terrain
 

@@ -3,11 +3,13 @@
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from s2dask.commands import level0
 from s2dask.errors import ConfigurationError, S2Error
 
 app = typer.Typer(
@@ -17,6 +19,7 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(level0.app)
 
 WITHHELD = 8
 """Exit code when a concluding check keeps a product from delivery."""
@@ -102,6 +105,11 @@ def run(
         str | None, typer.Option(help="Folder of GIPPs, DEM, geoid, IERS and meteo; default: SESSION/aux.")
     ] = None,
     workers: Workers = None,
+    allow_gaps: Annotated[
+        bool, typer.Option("--allow-gaps", help="Go on without announced files that are not there; losses are counted.")
+    ] = False,
+    orbit: Annotated[int | None, typer.Option(help="Absolute orbit, for a session of EDRS.")] = None,
+    safe: Annotated[bool, typer.Option("--safe", help="With --to L0: deliver SAFE granules and datastrip too.")] = False,
 ) -> None:
     """Process a session or a real L1C product."""
     from s2dask.cluster.local import local_client
@@ -116,8 +124,9 @@ def run(
         typer.echo(f"dashboard {client.dashboard_link}")
         with terminal() as listener:
             summary = run_chain(
-                source, to=to, out=str(out), tile=tile, window=corner, aux=aux, client=client, listener=listener
-            )
+                source, to=to, out=str(out), tile=tile, window=corner, aux=aux, client=client, listener=listener,
+                allow_gaps=allow_gaps, orbit=orbit, formats=("zarr", "safe") if safe else ("zarr",),
+            )  # fmt: skip
     for path in summary.products:
         typer.echo(path)
     for note in summary.notes():
@@ -140,6 +149,84 @@ def info(
         return
     for key, value in facts.items():
         typer.echo(f"{key:<30} {shown(value)}")
+
+
+Strip = Annotated[Path, typer.Argument(help="Metadata of an L0 or L1B datastrip (XML), or the folder of the product.")]
+Gipp = Annotated[Path | None, typer.Option(help="Folder of GIPPs (.xml, .DBL, .TGZ).")]
+Dem = Annotated[Path | None, typer.Option(help="Elevation rasters; default: the ground is the geoid.")]
+Geoid = Annotated[Path | None, typer.Option(help="Raster of the geoid; default: heights are ellipsoidal.")]
+Iers = Annotated[Path | None, typer.Option(help="Bulletin A; default: the constants of the metadata.")]
+ViewingMode = Annotated[str, typer.Option(help="smooth, or sxgeo: the reference processor to its jumps.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
+
+
+@app.command()
+def tiles(
+    datastrip: Strip,
+    gipp: Gipp = None,
+    dem: Dem = None,
+    geoid: Geoid = None,
+    iers: Iers = None,
+    mode: ViewingMode = "smooth",
+    as_json: AsJson = False,
+) -> None:
+    """List the tiles that a datastrip touches, with their UTM corners."""
+    from s2dask.production import ground as on_ground
+
+    if gipp is None:
+        footprint = on_ground.declared_footprint(datastrip)
+    else:
+        ground = on_ground.open_ground(datastrip, gipp, dem, geoid, iers, mode)  # type: ignore[arg-type]  # checked there
+        footprint = on_ground.strip_footprint(ground)
+        _say_assumed(ground.assumed)
+    found = on_ground.tile_list(footprint)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for tile in found:
+        typer.echo("{tile}  {crs}  UL {ulx:.0f} {uly:.0f}  LR {lrx:.0f} {lry:.0f}".format(**tile))
+
+
+@app.command()
+def locate(
+    datastrip: Strip,
+    band: Annotated[str, typer.Argument(help="B01 … B8A … B12.")],
+    detector: Annotated[int, typer.Argument(help="1 to 12.")],
+    line: Annotated[float | None, typer.Option(help="0-based, whole numbers at pixel centres.")] = None,
+    column: Annotated[float | None, typer.Option(help="0-based.")] = None,
+    lon: Annotated[float | None, typer.Option(help="[degree]")] = None,
+    lat: Annotated[float | None, typer.Option(help="[degree]")] = None,
+    height: Annotated[float | None, typer.Option(help="Ellipsoidal [m]; default: that of the terrain.")] = None,
+    gipp: Gipp = None,
+    dem: Dem = None,
+    geoid: Geoid = None,
+    iers: Iers = None,
+    mode: ViewingMode = "smooth",
+    as_json: AsJson = False,
+) -> None:
+    """Look up where a pixel lies on the ground (--line --column), or which pixel sees a place (--lon --lat)."""
+    from s2dask.production import ground as on_ground
+
+    if gipp is None:
+        raise ConfigurationError("no viewing directions", "--gipp", "give the folder of the GIPPs")
+    ground = on_ground.open_ground(datastrip, gipp, dem, geoid, iers, mode)  # type: ignore[arg-type]  # checked there
+    _say_assumed(ground.assumed)
+    if line is not None and column is not None and lon is lat is None:
+        found = on_ground.place_of(ground, band, detector, line, column)
+    elif lon is not None and lat is not None and line is column is None:
+        found = on_ground.pixel_of(ground, band, detector, lon, lat, height)
+    else:
+        raise ConfigurationError("two coordinates are needed", "locate", "--line and --column, or --lon and --lat")
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for key, value in found.items():
+        typer.echo(f"{key:<10}{value:.9f}" if isinstance(value, float) else f"{key:<10}{value}")
+
+
+def _say_assumed(assumed: Sequence[str]) -> None:
+    for what in assumed:
+        typer.echo(f"assumed: {what}", err=True)
 
 
 def main() -> None:

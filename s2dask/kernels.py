@@ -84,3 +84,12 @@ def kernel(function: F) -> F:
 def inline_kernel(function: F) -> F:
     """Like `kernel`, for a function so small that its callers are to take it in as their own."""
     return _compile(function, inline="always")
+
+
+def bare_kernel(function: F) -> F:
+    """Like `kernel`, for a function in an inner loop that takes arrays or tuples of them and makes none.
+
+    Compiled without reference counts, which are atomic and cost several times what a short function calculates, and
+    without tests for a zero divisor: a division by zero gives an infinity or NaN, as it does in NumPy.
+    """
+    return _compile(function, _nrt=False, error_model="numpy")

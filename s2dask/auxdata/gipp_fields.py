@@ -8,7 +8,9 @@ import numpy as np
 from lxml import etree
 from numpy.typing import NDArray
 
-from s2dask.errors import InputError, InputMissing
+from s2dask.auxdata.gipp_container import read_gipp
+from s2dask.auxdata.xml_file import local_name, parse_bytes
+from s2dask.errors import InputError
 from s2dask.instrument import BANDS
 
 _BANDS = tuple(BANDS)
@@ -32,7 +34,8 @@ class Fields:
     def refuse(self, what: str, field: str = "") -> InputError:
         """Return the error that names this file and field."""
         where = "/".join(p for p in (self.path, field) if p)
-        return InputError(f"{where}: {what}", self.file, "the file is refused; take another version of it")
+        text = f"{where}: {what}" if where else what
+        return InputError(text, self.file, "the file is refused; take another version of it")
 
     def child(self, *names: str) -> "Fields":
         """Return the first child of one of these names."""
@@ -127,21 +130,16 @@ def open_gipp(path: Path, root: str, unit: str) -> Fields:
     Parameters
     ----------
     path : Path
+        XML, or archive that holds it.
     root : str
         Expected root element.
     unit : str
         ``S2A``; a file of another unit is refused.
     """
-    if not path.is_file():
-        raise InputMissing("no such GIPP", path.name)
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
-    try:
-        element = etree.parse(str(path), parser).getroot()
-    except etree.XMLSyntaxError as error:
-        raise InputError(f"no well-formed XML: {error}", path.name) from None
+    element = parse_bytes(read_gipp(path), path.name)
     fields = Fields(element, path.name, "")
-    if element.tag != root:
-        raise fields.refuse(f"root element {element.tag!r} instead of {root}")
+    if local_name(element) != root:
+        raise fields.refuse(f"root element {local_name(element)!r} instead of {root}")
     satellite = fields.child("HEADER").child("SATELLITE")
     if satellite.text != unit:
         raise satellite.refuse(f"a GIPP of {satellite.text} for {unit}")

@@ -1,14 +1,16 @@
 """The ground image processing parameters (GIPP) of one datatake: which file of each type, chosen once and frozen."""
 
 import hashlib
+import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
-from s2dask.errors import InputError, InputMissing
+from s2dask.auxdata.gipp_container import read_gipp, version_of
+from s2dask.errors import ConfigurationError, InputError, InputMissing
 from s2dask.instrument import BANDS
 from s2dask.instrument.units import unit as known_unit
 
@@ -17,9 +19,13 @@ ALL_BANDS: Final = "B00"
 ANY_UNIT: Final = "S2_"
 """Unit in the name of a file that serves every unit."""
 
+Absent = Literal["error", "rule", "nearest"]
+"""What takes the place of a listed file that is not there; see `GippSet.open`."""
+
+_LOG = logging.getLogger(__name__)
 _NAME = re.compile(
     r"(?P<unit>\w{3})_(?P<classification>\w{4})_GIP_(?P<type>\w{6})_(?P<site>\w{4})_(?P<creation>\d{8}T\d{6})"
-    r"_V(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})_(?P<band>B\w{2})\.(?:DBL|xml|XML)"
+    r"_V(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})_(?P<band>B\w{2})\.(?:DBL|xml|XML|TGZ|tgz)"
 )
 
 
@@ -73,6 +79,11 @@ class GippFile:
             raise InputError(f"unknown band {match['band']} in the name", path.name)
         return cls(match["type"], match["band"], match["unit"], creation, start, stop, path.name, path)
 
+    @property
+    def stem(self) -> str:
+        """Name without suffix, as a product lists it."""
+        return self.path.stem
+
     def covers(self, start: datetime, stop: datetime) -> bool:
         """Whether the file is valid during the whole interval."""
         return self.start <= start and stop <= self.stop
@@ -98,7 +109,7 @@ def latest_val_cover(
     """
     begin, end = _utc(start), _utc(stop)
     chosen: dict[tuple[str, str], GippFile] = {}
-    for file in sorted(files, key=lambda f: (f.creation, f.name)):
+    for file in sorted(files, key=lambda f: (f.creation, f.name, str(f.path))):
         if file.unit in (unit, ANY_UNIT) and file.covers(begin, end):
             chosen[file.type, file.band] = file
     return chosen
@@ -114,36 +125,55 @@ class GippSet:
     files : tuple of GippFile
         Sorted.
     id : str
-        SHA-256 over the names and contents: two sets of one id give the same product.
+        SHA-256 over the names and contents, not the containers: two sets of one id give the same product.
+    refused : tuple of (str, str, str)
+        Type, band and reason of the files that the product lists and that cannot be had: asking for one is an error.
+    substitutes : tuple of str
+        Names of the files that stand in for listed ones.
     """
 
     unit: str
     files: tuple[GippFile, ...]
     id: str
+    refused: tuple[tuple[str, str, str], ...] = ()
+    substitutes: tuple[str, ...] = ()
 
     @classmethod
     def open(
-        cls, folder: Path | str, unit: str, start: datetime, stop: datetime, listed: Iterable[str] = ()
+        cls,
+        folder: Path | str,
+        unit: str,
+        start: datetime,
+        stop: datetime,
+        listed: Iterable[str] | Mapping[str, str] = (),
+        absent: Absent = "error",
     ) -> Self:
         """Select the GIPPs of a folder, subfolders included, that hold for a unit during a sensing interval.
 
         Parameters
         ----------
         folder : path
+            Any mixture of ``.xml``, ``.DBL`` and ``.TGZ``.
         unit : str
         start, stop : datetime
             Sensing interval; naive is taken as UTC.
-        listed : iterable of str
-            Names, without suffix, that the product's own GIPP_List gives: they go before the rule. A reprocessed
-            strip may list a file whose validity begins after its sensing.
+        listed : iterable of str, or mapping of str to str
+            Names, without suffix, that the product's own GIPP_List gives, with their versions if it is a mapping: they
+            go before the rule. A reprocessed strip may list a file whose validity begins after its sensing.
+        absent : {"error", "rule", "nearest"}
+            A listed file that is not there: ``error`` when it is asked for, since another version moves the product by
+            up to metres; ``rule``: the one that LatestValCover gives; ``nearest``: failing that, the one whose validity
+            is nearest in time. What stands in is logged and kept in `substitutes`.
         """
+        if absent not in ("error", "rule", "nearest"):
+            raise ConfigurationError(f"absent={absent!r}", "GippSet.open", 'use "error", "rule" or "nearest"')
         known_unit(unit)
         found = list(_gipps(Path(folder)))
         selection = latest_val_cover(found, unit, start, stop)
-        names = set(listed)
-        selection |= {(f.type, f.band): f for f in found if f.path.stem in names and f.unit in (unit, ANY_UNIT)}
+        versions = dict(listed) if isinstance(listed, Mapping) else dict.fromkeys(listed, "")
+        refused, substitutes = _apply_list(selection, found, unit, versions, _utc(start), absent)
         chosen = tuple(sorted(selection.values()))
-        if not chosen:
+        if not chosen and not refused:
             raise InputMissing(
                 f"no GIPP of {unit} covers {start:%Y-%m-%dT%H:%M:%S} to {stop:%Y-%m-%dT%H:%M:%S}",
                 str(folder),
@@ -151,11 +181,21 @@ class GippSet:
             )
         digest = hashlib.sha256(unit.encode())
         for file in chosen:
-            digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.path.read_bytes()).digest())
-        return cls(unit, chosen, digest.hexdigest())
+            content = _content(file, found)
+            digest.update(file.stem.encode() + b"\0" + hashlib.sha256(content).digest())
+            wanted, has = versions.get(file.stem, ""), version_of(content)
+            if wanted and has and wanted.lstrip("0") != has.lstrip("0"):
+                refused[file.type, file.band] = f"{file.name} is version {has}, the product lists {wanted}"
+        reasons = tuple((kind, band, reason) for (kind, band), reason in sorted(refused.items()))
+        return cls(unit, chosen, digest.hexdigest(), reasons, tuple(sorted(substitutes)))
 
     def path(self, gipp_type: str, band: str = ALL_BANDS) -> Path:
         """Return the file of a type, and of a band where the type has one file per band."""
+        for kind, of, reason in self.refused:
+            if (kind, of) == (gipp_type, band):
+                raise InputMissing(
+                    reason, f"GIP_{kind} of {self.unit} for {of}", "add that file, or allow another with `absent`"
+                )
         for file in self.files:
             if (file.type, file.band) == (gipp_type, band):
                 return file.path
@@ -169,6 +209,59 @@ class GippSet:
     def names(self) -> tuple[str, ...]:
         """Names of the files, for the provenance."""
         return tuple(file.name for file in self.files)
+
+
+def _apply_list(
+    selection: dict[tuple[str, str], GippFile],
+    found: list[GippFile],
+    unit: str,
+    listed: Iterable[str],
+    start: datetime,
+    absent: Absent,
+) -> tuple[dict[tuple[str, str], str], list[str]]:
+    """Put the listed files into a selection; return the reasons why some cannot be, and the names that stand in."""
+    refused: dict[tuple[str, str], str] = {}
+    substitutes = []
+    for stem in sorted(set(listed)):
+        wanted = GippFile.from_path(Path(f"{stem}.xml"))
+        if wanted is None:
+            continue
+        key = wanted.type, wanted.band
+        same = sorted((f for f in found if f.stem == stem), key=lambda f: (f.name, str(f.path)))
+        if wanted.unit not in (unit, ANY_UNIT):
+            refused[key] = f"the product lists {stem}, a file of {wanted.unit}"
+        elif same:
+            selection[key] = same[-1]
+        elif absent == "error":
+            there = [f.stem for f in found if (f.type, f.band) == key and f.unit == wanted.unit]
+            selection.pop(key, None)
+            refused[key] = f"the product lists {stem}, which is not there" + (f"; {max(there)} is" if there else "")
+        else:
+            other = selection.get(key) or (_nearest(found, unit, key, start) if absent == "nearest" else None)
+            if other is not None:
+                selection[key] = other
+                substitutes.append(other.name)
+                _LOG.warning("%s stands in for %s, which is not there", other.name, stem)
+    return refused, substitutes
+
+
+def _nearest(found: list[GippFile], unit: str, key: tuple[str, str], start: datetime) -> GippFile | None:
+    """Return the file of a (type, band) whose validity is nearest to a date, None if there is none of that unit."""
+    fit = [f for f in found if (f.type, f.band) == key and f.unit in (unit, ANY_UNIT)]
+    gaps = ((max(f.start - start, start - f.stop, timedelta(0)), f) for f in fit)
+    return min(gaps, key=lambda g: (g[0], -g[1].creation.timestamp(), g[1].name, str(g[1].path)))[1] if fit else None
+
+
+def _content(file: GippFile, found: list[GippFile]) -> bytes:
+    """Return the XML of a file; the same name with another content elsewhere in the folder is refused.
+
+    The end of the last line does not count: packing adds or drops it.
+    """
+    content = read_gipp(file.path).strip()
+    for other in found:
+        if other.stem == file.stem and other.path != file.path and read_gipp(other.path).strip() != content:
+            raise InputError(f"differs from {other.path}", str(file.path), "keep one of the two")
+    return content
 
 
 def _gipps(folder: Path) -> Iterator[GippFile]:

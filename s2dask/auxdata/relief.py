@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from s2dask.kernels import kernel
+from s2dask.kernels import bare_kernel, kernel
 
 BLOCK: Final = 8
 """Post intervals on the edge of a block of the minimum/maximum table."""
@@ -50,7 +50,7 @@ class Relief(NamedTuple):
     missing: float
 
 
-@kernel
+@bare_kernel
 def undulation(relief: Relief, lon: float, lat: float) -> float:
     """Return the geoid undulation [m], bilinear between nodes; NaN outside the geoid."""
     frame = relief.frame
@@ -76,40 +76,41 @@ def undulation(relief: Relief, lon: float, lat: float) -> float:
     return height
 
 
-@kernel
+@bare_kernel
 def find_cell(relief: Relief, lon: float, lat: float) -> tuple[int, float, float]:
-    """Return the cell of a place, -1 if there is none, and the place in it [post]."""
+    """Return the cell of a place, -1 if there is none, and the place in it [post].
+
+    Here and below, every number is taken straight from `relief`: a view of an array costs more than the calculation.
+    """
     box_x = int(math.floor(lon + 180.0)) % 360
     box_y = min(max(int(math.floor(lat + 90.0)), 0), 179)
     box = box_y * 360 + box_x
     for m in range(relief.start[box], relief.start[box + 1]):
-        cell = relief.cells[relief.member[m]]
-        east = lon - cell[WEST]
-        x = (east - 360.0 * math.floor(east / 360.0)) * cell[PER_LON]
-        y = (cell[NORTH] - lat) * cell[PER_LAT]
+        number = relief.member[m]
+        east = lon - relief.cells[number, WEST]
+        x = (east - 360.0 * math.floor(east * (1.0 / 360.0))) * relief.cells[number, PER_LON]
+        y = (relief.cells[number, NORTH] - lat) * relief.cells[number, PER_LAT]
         # a cell reaches half a post beyond its own posts, which its frame surrounds
-        if 0.5 <= x <= cell[COLUMNS] - 1.5 and 0.5 <= y <= cell[ROWS] - 1.5:
-            return relief.member[m], x, y
+        if 0.5 <= x <= relief.cells[number, COLUMNS] - 1.5 and 0.5 <= y <= relief.cells[number, ROWS] - 1.5:
+            return number, x, y
     return -1, 0.0, 0.0
 
 
-@kernel
+@bare_kernel
 def ellipsoidal_height(relief: Relief, lon: float, lat: float) -> float:
     """Return the ellipsoidal height of the ground [m]: posts and geoid, each bilinear; NaN where data are missing."""
     height = relief.missing
     index, x, y = find_cell(relief, lon, lat)
     if index >= 0:
-        cell = relief.cells[index]
         i = int(x)
         j = int(y)
         u = x - i
         v = y - j
-        columns = int(cell[COLUMNS])
-        at = int(cell[OFFSET]) + j * columns + i
-        posts = relief.posts
+        columns = int(relief.cells[index, COLUMNS])
+        at = int(relief.cells[index, OFFSET]) + j * columns + i
         below = at + columns
-        north = posts[at] * (1 - u) + posts[at + 1] * u
-        height = north * (1 - v) + (posts[below] * (1 - u) + posts[below + 1] * u) * v
+        north = relief.posts[at] * (1 - u) + relief.posts[at + 1] * u
+        height = north * (1 - v) + (relief.posts[below] * (1 - u) + relief.posts[below + 1] * u) * v
     return height + undulation(relief, lon, lat)
 
 
@@ -132,23 +133,7 @@ def sample(relief: Relief, lon: NDArray[np.float64], lat: NDArray[np.float64]) -
     return out
 
 
-@kernel
-def segment_range(relief: Relief, west: float, south: float, east: float, north: float) -> tuple[float, float]:
-    """Return bounds of the orthometric height over a small box that lies in one cell; NaN when they are not known."""
-    index, x0, y0 = find_cell(relief, west, north)
-    other, x1, y1 = find_cell(relief, east, south)
-    if index != other:
-        return np.nan, np.nan
-    if index < 0:
-        return relief.missing, relief.missing
-    cell = relief.cells[index]
-    columns = int(cell[BLOCK_COLUMNS])
-    first = int(cell[BLOCK_OFFSET])
-    low = np.inf
-    high = -np.inf
-    for j in range(int(y0) // BLOCK, int(y1) // BLOCK + 1):
-        for i in range(int(x0) // BLOCK, int(x1) // BLOCK + 1):
-            at = first + j * columns + i
-            low = min(low, relief.lows[at])
-            high = max(high, relief.highs[at])
-    return low, high
+def highest(relief: Relief) -> float:
+    """Return a height [m] that no ground of the cells in memory reaches."""
+    posts = [float(v) for v in (np.nanmax(relief.highs, initial=-np.inf), relief.missing) if np.isfinite(v)]
+    return max(posts, default=0.0) + float(relief.geoid.max()) + 1.0

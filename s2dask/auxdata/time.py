@@ -6,31 +6,23 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from s2dask.auxdata.leap_seconds import BUILT_IN, GPS_EPOCH, NANO, TAI_MINUS_GPS, LeapSeconds
 from s2dask.errors import InputError
 
-GPS_EPOCH: Final = datetime(1980, 1, 6, tzinfo=UTC)
+__all__ = [
+    "GPS_EPOCH", "MJD_GPS_EPOCH", "NANO", "TAI_MINUS_GPS", "TT_MINUS_TAI",
+    "compact", "gps_nanoseconds", "gps_to_utc", "iso", "tai_minus_utc", "tt_days", "utc_days", "utc_to_gps",
+]  # fmt: skip
+
 MJD_GPS_EPOCH: Final = 44244
 """Modified Julian date of the GPS epoch."""
-TAI_MINUS_GPS: Final = 19
 TT_MINUS_TAI: Final = 32.184
-NANO: Final = 1_000_000_000
-
-# First day of each TAI-UTC since 1980 (IERS Bulletin C); the last entry holds until a new one is announced.
-_LEAPS: Final = (
-    ("1980-01-01", 19), ("1981-07-01", 20), ("1982-07-01", 21), ("1983-07-01", 22), ("1985-07-01", 23),
-    ("1988-01-01", 24), ("1990-01-01", 25), ("1991-01-01", 26), ("1992-07-01", 27), ("1993-07-01", 28),
-    ("1994-07-01", 29), ("1996-01-01", 30), ("1997-07-01", 31), ("1999-01-01", 32), ("2006-01-01", 33),
-    ("2009-01-01", 34), ("2012-07-01", 35), ("2015-07-01", 36), ("2017-01-01", 37),
-)  # fmt: skip
+_DAY: Final = 86400 * NANO
 
 
-def tai_minus_utc(utc: datetime) -> int:
+def tai_minus_utc(utc: datetime, leaps: LeapSeconds = BUILT_IN) -> int:
     """Return TAI-UTC [s] at a UTC date."""
-    value = _LEAPS[0][1]
-    for day, leap in _LEAPS:
-        if utc >= datetime.fromisoformat(day).replace(tzinfo=UTC):
-            value = leap
-    return value
+    return leaps.at(utc)
 
 
 def _parse(text: str) -> tuple[datetime, int]:
@@ -50,18 +42,29 @@ def gps_nanoseconds(text: str) -> int:
     return int((second - GPS_EPOCH).total_seconds()) * NANO + nano
 
 
-def utc_to_gps(text: str) -> int:
-    """Return a UTC date written in ISO form as nanoseconds since 1980-01-06 (GPS)."""
-    second, nano = _parse(text)
-    leap = tai_minus_utc(second) - TAI_MINUS_GPS
-    return (int((second - GPS_EPOCH).total_seconds()) + leap) * NANO + nano
+def utc_to_gps(text: str, leaps: LeapSeconds = BUILT_IN) -> int:
+    """Return a UTC date written in ISO form as nanoseconds since 1980-01-06 (GPS).
+
+    ``23:59:60`` is a date where a leap second is inserted, and nowhere else.
+    """
+    inserted = text.strip()[16:19] == ":60"
+    second, nano = _parse(text.replace(":60", ":59", 1) if inserted else text)
+    leap = leaps.at(second) - TAI_MINUS_GPS
+    gps = (int((second - GPS_EPOCH).total_seconds()) + leap + inserted) * NANO + nano
+    if inserted and not leaps.inserted(np.array([gps]))[0]:
+        raise InputError(f"{text!r} is not a date: no leap second is inserted there", leaps.origin)
+    return gps
 
 
-def gps_to_utc(gps: int) -> datetime:
-    """Return the UTC date of a GPS time [ns], rounded down to the microsecond."""
-    date = GPS_EPOCH + timedelta(microseconds=gps // 1000)
-    leap = tai_minus_utc(date - timedelta(seconds=18)) - TAI_MINUS_GPS
-    return date - timedelta(seconds=leap)
+def gps_to_utc(gps: int, leaps: LeapSeconds = BUILT_IN) -> datetime:
+    """Return the UTC date of a GPS time [ns], rounded down to the microsecond.
+
+    Python's dates have no 23:59:60: the last microsecond of 23:59:59 stands for an inserted second.
+    """
+    time = np.array([gps], np.int64)
+    leap = int(leaps.at_gps(time)[0]) - TAI_MINUS_GPS
+    date = GPS_EPOCH + timedelta(microseconds=gps // 1000) - timedelta(seconds=leap)
+    return date.replace(second=0, microsecond=0) - timedelta(microseconds=1) if leaps.inserted(time)[0] else date
 
 
 def iso(date: datetime, decimals: int = 3) -> str:
@@ -77,12 +80,16 @@ def compact(date: datetime) -> str:
 
 def tt_days(gps: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return TT as (Modified Julian day number, fraction of day) of GPS times [ns]."""
-    day, rest = np.divmod(gps, 86400 * NANO)
+    day, rest = np.divmod(gps, _DAY)
     return MJD_GPS_EPOCH + day.astype(np.float64), (rest / NANO + TAI_MINUS_GPS + TT_MINUS_TAI) / 86400.0
 
 
-def utc_days(gps: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return UTC as (Modified Julian day number, fraction of day) of GPS times [ns]."""
-    leap = tai_minus_utc(gps_to_utc(int(np.asarray(gps).flat[0]))) - TAI_MINUS_GPS
-    day, rest = np.divmod(np.asarray(gps) - leap * NANO, 86400 * NANO)
-    return MJD_GPS_EPOCH + day.astype(np.float64), rest / NANO / 86400.0
+def utc_days(gps: NDArray[np.int64], leaps: LeapSeconds = BUILT_IN) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return UTC as (Modified Julian day number, fraction of day) of GPS times [ns].
+
+    The fraction exceeds 1 during an inserted second, which belongs to the day that it ends.
+    """
+    time = np.asarray(gps, np.int64)
+    day, rest = np.divmod(time - (leaps.at_gps(time) - TAI_MINUS_GPS) * NANO, _DAY)
+    inserted = leaps.inserted(time)
+    return MJD_GPS_EPOCH + (day - inserted).astype(np.float64), (rest + inserted * _DAY) / NANO / 86400.0

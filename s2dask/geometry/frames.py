@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2dask.auxdata.iers import EarthOrientation
-from s2dask.auxdata.time import tt_days, utc_days
+from s2dask.auxdata.time import tt_days
 
 _ARCSEC = np.pi / 648000
 _MJD = 2400000.5
@@ -21,10 +21,9 @@ def eme2000_to_itrf(gps: NDArray[np.int64], eop: EarthOrientation) -> NDArray[np
     orientation, dX = dY = 0, B the frame bias.
     """
     day, tt = tt_days(gps)
-    utc_day, utc = utc_days(gps)
-    pole_x, pole_y, dut = eop.at(utc_day + utc)
+    (pole_x, pole_y), ut1_day, ut1 = eop.at_gps(gps)
     x, y, s = erfa.xys06a(_MJD + day, tt)
-    era = erfa.era00(_MJD + utc_day, utc + dut / 86400.0)
+    era = erfa.era00(_MJD + ut1_day, ut1)
     pole = erfa.pom00(pole_x * _ARCSEC, pole_y * _ARCSEC, erfa.sp00(_MJD + day, tt))
     matrix: NDArray[np.float64] = erfa.c2tcio(erfa.c2ixys(x, y, s), era, pole) @ _FRAME_BIAS.T
     return matrix

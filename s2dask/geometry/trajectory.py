@@ -1,6 +1,7 @@
 """Orbit, attitude and Earth rotation as one table at a fixed step, shifted to any date by its own rates."""
 
 import math
+from collections.abc import Mapping
 from typing import Final, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from s2dask.auxdata.datastrip import Trajectory
 from s2dask.auxdata.iers import EarthOrientation
 from s2dask.errors import InputError
 from s2dask.geometry.frames import eme2000_to_itrf
+from s2dask.geometry.sight import polynomial
 
 Mode = Literal["smooth", "sxgeo"]
 STEP: Final = 0.1
@@ -109,8 +111,48 @@ def _aligned(q: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(q * flips[:, None])
 
 
-def build_table(trajectory: Trajectory, eop: EarthOrientation) -> tuple[int, NDArray[np.float64]]:
+def refine_positions(
+    t: NDArray[np.float64], position: NDArray[np.float64], correction: Mapping[str, NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Return positions (n, 3) in EME2000 with the refining of the spacecraft position added.
+
+    Parameters
+    ----------
+    t : (n) float64
+        Seconds from the middle of the sensing.
+    position : (n, 3) float64 [m]
+    correction : mapping of str to array
+        Polynomials of the axes X, Y, Z of the local orbital frame [m, m/s …], low degree first: Z towards the
+        Earth's centre, X along the orbital momentum, Y completes them: nearly along the velocity.
+    """
+    if not any(np.any(c) for c in correction.values()):
+        return position
+    velocity = np.gradient(position, t, axis=0, edge_order=2)
+    z = -position / np.linalg.norm(position, axis=1)[:, None]
+    x = np.cross(velocity, z)
+    x /= np.linalg.norm(x, axis=1)[:, None]
+    out = position.copy()
+    for name, axis in (("X", x), ("Y", np.cross(z, x)), ("Z", z)):
+        out += polynomial(correction.get(name), t)[:, None] * axis
+    return out
+
+
+def build_table(
+    trajectory: Trajectory,
+    eop: EarthOrientation,
+    correction: Mapping[str, NDArray[np.float64]] | None = None,
+    middle: int = 0,
+) -> tuple[int, NDArray[np.float64]]:
     """Return (GPS time of the first row [ns], table (date, 36)) of the trajectory every 0.1 s.
+
+    Parameters
+    ----------
+    trajectory : Trajectory
+    eop : EarthOrientation
+    correction : mapping of str to array, optional
+        Refining of the position, see `refine_positions`: it is made at the samples, before they are interpolated.
+    middle : int
+        Origin of its polynomials, GPS [ns].
 
     Notes
     -----
@@ -128,6 +170,7 @@ def build_table(trajectory: Trajectory, eop: EarthOrientation) -> tuple[int, NDA
         raise InputError("orbit and attitude do not overlap in time", "trajectory")
     t = STEP * np.arange(count, dtype=np.float64)
     position = np.einsum("nji,nj->ni", eme2000_to_itrf(t_p, eop), trajectory.position)
+    position = refine_positions(_seconds(t_p, middle), position, correction or {})
     x, side = _seconds(t_p, start), sample_sides(t_p, start, count)
     h = 0.02
     before, here, after = (_lagrange(x, position, t, t + d, POSITION_POINTS, side) for d in (-h, 0.0, h))

@@ -96,3 +96,115 @@ def date_lines(time: NDArray[np.int64], count: NDArray[np.int64], origin: int, b
         off = f"packet dates leave the line by {residual / 1000:.1f} us"
         raise InputError(off, where, "look at the clock of the pass")
     return Datation(scene, middle, residual)
+
+
+class RegressionLimits(NamedTuple):
+    """When a date is believed (GIP_DATATI, LINEAR_REGRESSION_PARAMETERS).
+
+    Attributes
+    ----------
+    largest_distance : float
+        Of a packet's date from the line of the theoretical period [ns] (DATATION_DELTA_MAX_THRESHOLD).
+    sigmas : float
+        Largest residual in standard deviations (NSIG_THRESHOLD).
+    largest_residual : float
+        Standard deviation of what is left [ns] (DATATION_RESIDUAL_THRESHOLD).
+    """
+
+    largest_distance: float = 9e6
+    sigmas: float = 3.0
+    largest_residual: float = 9e6
+
+
+class LineDates(NamedTuple):
+    """The dates of the lines of one detector and band.
+
+    Attributes
+    ----------
+    first_line_date : int
+        Centre of line 0, GPS [ns].
+    line_period : float
+        Of a line of the band [ns].
+    residual : float
+        Standard deviation of the packets' dates [ns].
+    rejected : int
+        Packets whose dates were not believed.
+    gps_sync : bool
+        Whether the period is the theoretical one, which the clock of the instrument keeps while GPS steers it.
+    """
+
+    first_line_date: int
+    line_period: float
+    residual: float
+    rejected: int
+    gps_sync: bool
+
+    def at(self, line: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the dates of the centres of lines [GPS ns]."""
+        return self.first_line_date + np.round(line * self.line_period).astype(np.int64)
+
+
+def fit_dates(
+    time: NDArray[np.int64], number: NDArray[np.int64], b: Band, where: str, limits: RegressionLimits | None = None
+) -> LineDates:
+    """Date the lines of one detector and band by all its packets.
+
+    Parameters
+    ----------
+    time, number : (packet) int64
+        GPS [ns], and rank in the strip; packets may be missing anywhere.
+    b : Band
+    where : str
+        For messages.
+    limits : RegressionLimits, optional
+
+    Notes
+    -----
+    The names of the models and their limits are public (GIP_DATATI, GIP_PRDLOC: NOMINAL, LINEAR_REGRESSION), how the
+    mission applies them is not. Here: with the clock in step (every date within 1 us of a line of the theoretical
+    period) the period is that and only the origin is fitted; else both are, after dates that lie off the median line
+    by more than the largest distance, and then, again and again, by more sigmas than allowed, were dropped.
+    """
+    limits = limits or RegressionLimits()
+    if not time.size:
+        raise InputError("no packet to date", where, "the band was lost")
+    period = LINE_PERIOD * b.line_factor * 1e9
+    start = time - np.round(number * (LINES_PER_PACKET * period)).astype(np.int64)
+    middle = int(np.median(start))
+    off = (start - middle).astype(np.float64)
+    if np.abs(off - off.mean()).max() <= TOLERANCE:
+        return LineDates(middle + round(float(off.mean())), period, float(off.std()), 0, True)
+    line = number.astype(np.float64) * LINES_PER_PACKET
+    keep = np.abs(off) <= limits.largest_distance
+    while True:
+        if np.unique(line[keep]).size < 2:
+            raise InputError("no two packet dates agree", where, "look at the clock of the pass")
+        # about its middle the fit keeps the nanosecond
+        centre = line[keep].mean()
+        slope, origin = np.polyfit(line[keep] - centre, off[keep], 1)
+        left = off - origin - slope * (line - centre)
+        sigma = float(left[keep].std())
+        worse = keep & (np.abs(left) > max(limits.sigmas * sigma, 1.0))
+        if not worse.any():
+            break
+        keep &= ~worse
+    if sigma > limits.largest_residual:
+        raise InputError(f"packet dates scatter by {sigma / 1e6:.1f} ms", where, "look at the clock of the pass")
+    first = middle + round(float(origin - slope * centre))
+    return LineDates(first, period + float(slope), sigma, int((~keep).sum()), False)
+
+
+def exogenous_dates(origin: int, delta: float, refined_period: float, b: Band) -> LineDates:
+    """Return line dates without those of packets (GIP_DATATI, EXOGENEOUS_MODEL_PARAMETERS).
+
+    Parameters
+    ----------
+    origin : int
+        Date of the first line as it was planned, GPS [ns].
+    delta : float
+        DELTA_ON_T0 of detector and band [s]; that it is in seconds is inferred.
+    refined_period : float
+        REFINED_PE, of a 10 m line [s].
+    b : Band
+    """
+    return LineDates(origin + round(delta * 1e9), refined_period * b.line_factor * 1e9, 0.0, 0, False)

@@ -1,20 +1,26 @@
-"""A session as a station delivers it: what the DSIBs promise, and whether it is there."""
+"""A session as a station delivers it: what the DSIBs promise, what is there, and what is wrong with it.
+
+XBIP, CADIP and EDRS lay a session out alike: ``[NOMINAL|RETRANSFER/<unit>/]DCS_<nn>_<session>_dat/ch_<n>/`` with
+``…_ch<n>_DSDB_<number>.raw`` and, last, ``…_ch<n>_DSIB.xml``. Files may come in any order, twice, and again.
+"""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any, Final
-
-from lxml import etree
 
 from s2dask.errors import InputError, InputMissing
 from s2dask.instrument import UNITS, unit
 from s2dask.instrument.telemetry import CADU_BYTES
+from s2dask.l0.blocks import Block, Kept, Promise, keep_once, list_session, read_whole
+from s2dask.l0.dsib import FETCH, MAX_BYTES, Dsib, dsib_session, parse_dsib
 
-_SESSION_ID: Final = re.compile(r"(S2[A-Z])_(\d{14})(\d{6})$")
-_MAX_DSIB_BYTES: Final = 10_000_000
-_FETCH: Final = "fetch it again from the station"
+_GROUND: Final = re.compile(r"(?P<unit>S2[A-Z])_(?P<date>\d{14})(?P<orbit>\d{6})")
+_RELAY: Final = re.compile(r"L(?P<date>\d{14})\d{3}\d{6}")
+"""Of a session through EDRS: it tells neither unit nor orbit."""
+CHANNELS: Final = (1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +31,9 @@ class Channel:
     ----------
     number : int
     dsib : str
-        Path of the DSIB.
+        Path of the DSIB, empty before it has come.
     files : tuple of str
-        Paths of the DSDBs in their order.
+        Paths of the DSDBs in their order, each content once.
     bytes : int
     """
 
@@ -39,7 +45,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session whose files are complete.
+    """A session that may be processed.
 
     Attributes
     ----------
@@ -48,9 +54,15 @@ class Session:
     start : datetime
         Date in the identifier.
     orbit : int
-        Absolute orbit of the downlink.
+        Absolute orbit of the downlink; 0 when nothing tells it (EDRS).
     channels : tuple of Channel
     folder : str
+    station : str
+        ``EDRS`` for a session through the relay, else empty: the identifier does not tell.
+    missing : tuple of str
+        Announced files that are not there; only of a session that was asked to go on without them.
+    missing_frames : int
+        What they held, by the bytes that the DSIBs promise.
     """
 
     id: str
@@ -59,61 +71,116 @@ class Session:
     orbit: int
     channels: tuple[Channel, ...]
     folder: str
+    station: str = ""
+    missing: tuple[str, ...] = ()
+    missing_frames: int = 0
 
     def facts(self) -> dict[str, Any]:
         """Return what ``s2dask info`` shows."""
         out: dict[str, Any] = {"session": self.id, "format": "CADU session (DSDB, DSIB)", "unit": self.unit}
-        out |= {"absolute_orbit": self.orbit, "relative_orbit": unit(self.unit).relative_orbit(self.orbit)}
+        if self.orbit:
+            out |= {"absolute_orbit": self.orbit, "relative_orbit": unit(self.unit).relative_orbit(self.orbit)}
+        if self.station:
+            out["reception_station"] = self.station
         for channel in self.channels:
             out[f"channel_{channel.number}"] = f"{len(channel.files)} files, {channel.bytes // CADU_BYTES} frames"
+        if self.missing:
+            out["missing_files"] = list(self.missing)
         return out
 
 
-def _parse_dsib(path: Path) -> etree._Element:
-    if path.stat().st_size > _MAX_DSIB_BYTES:
-        raise InputError("DSIB is unreasonably large", path.name, _FETCH)
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
-    try:
-        tree = etree.parse(str(path), parser)
-    except etree.XMLSyntaxError as error:
-        raise InputError(f"DSIB is no well-formed XML ({error.msg})", path.name, _FETCH) from None
-    if tree.docinfo.doctype:  # type: ignore[union-attr]  # the stubs do not know it
-        raise InputError("DSIB declares a document type", path.name, "a DSIB never has one: it is refused")
-    return tree.getroot()
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """A session while it arrives.
 
+    Attributes
+    ----------
+    id, unit, start, orbit, station, folder
+        As in `Session`.
+    dsibs : mapping of int to Dsib
+        By channel, those that have come.
+    dsib_paths : mapping of int to str
+    blocks : tuple of Block
+        Files that can be processed, each name and each content once, by channel and number.
+    missing : tuple of str
+        Announced and not there, or not whole.
+    damaged : tuple of (str, str)
+        There with a size or MD5 that cannot be, and why: as good as missing until it comes again.
+    unannounced : tuple of str
+        There, but not in the DSIB of their channel; left out.
+    duplicates : tuple of (str, str)
+        Path of a file that is left out, and the name of the one with the same content.
+    retransferred : tuple of str
+        Names that came again with another content; the later one counts.
+    late : tuple of str
+        Announced files that came after their DSIB.
+    """
 
-def _text(root: etree._Element, tag: str, where: str) -> str:
-    value = root.findtext(f".//{tag}")
-    if not value or not value.strip():
-        raise InputError(f"DSIB has no {tag}", where, _FETCH)
-    return value.strip()
+    id: str
+    unit: str
+    start: datetime
+    orbit: int
+    station: str
+    folder: str
+    dsibs: Mapping[int, Dsib]
+    dsib_paths: Mapping[int, str]
+    blocks: tuple[Block, ...]
+    missing: tuple[str, ...]
+    damaged: tuple[tuple[str, str], ...]
+    unannounced: tuple[str, ...]
+    duplicates: tuple[tuple[str, str], ...]
+    retransferred: tuple[str, ...]
+    late: tuple[str, ...]
 
+    @property
+    def announced(self) -> int:
+        """Number of files that the DSIBs list."""
+        return sum(len(d.names) for d in self.dsibs.values())
 
-def _read_channel(dsib: Path, session: str) -> Channel:
-    root = _parse_dsib(dsib)
-    found = _text(root, "session_id", dsib.name)
-    if found != session:
-        raise InputError(f"DSIB is of session {found}, not {session}", dsib.name, "fetch the DSIB of this session")
-    match = re.search(r"_ch([12])_DSIB", dsib.name)
-    if not match:
-        raise InputError("DSIB name tells no channel", dsib.name, "names end in _ch1_DSIB.xml or _ch2_DSIB.xml")
-    names = [(e.text or "").strip() for e in root.findall(".//dsdb_list/dsdb_name")]
-    if len(set(names)) != len(names):
-        raise InputError("DSIB lists a file twice", dsib.name, _FETCH)
-    total = 0
-    for name in names:
-        path = dsib.parent / name
-        if name in ("", "..") or Path(name).name != name:
-            raise InputError(f"DSIB lists {name!r}, which is no file name", dsib.name, _FETCH)
-        if not path.is_file():
-            raise InputMissing(f"listed in {dsib.name} but not there", name, _FETCH)
-        if path.stat().st_size % CADU_BYTES:
-            raise InputError(f"truncated: {path.stat().st_size} bytes are no whole number of CADUs", name, _FETCH)
-        total += path.stat().st_size
-    size = _text(root, "data_size", dsib.name)
-    if size.lstrip("0") != str(total).lstrip("0"):
-        raise InputError(f"DSIB promises {size:.20} bytes, its files hold {total}", dsib.name, _FETCH)
-    return Channel(int(match[1]), str(dsib), tuple(str(dsib.parent / n) for n in names), total)
+    @property
+    def present(self) -> int:
+        """Number of announced files that are there and whole, whatever they hold."""
+        return self.announced - len(self.missing)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the DSIBs of both channels are there and as many files as they list together."""
+        return set(self.dsibs) == set(CHANNELS) and self.present == self.announced
+
+    def files(self, channel: int) -> tuple[str, ...]:
+        """Return the paths of the files of a channel that can be processed, in their order."""
+        return tuple(b.url for b in self.blocks if b.channel == channel)
+
+    def held(self, channel: int) -> int:
+        """Return the bytes of the announced files of a channel that are there."""
+        there = {b.name: b.size for b in self.blocks}
+        double = {PurePosixPath(path).name: there[name] for path, name in self.duplicates if name in there}
+        dsib = self.dsibs.get(channel)
+        return sum(there.get(name, double.get(name, 0)) for name in dsib.names) if dsib else 0
+
+    def missing_frames(self, channel: int) -> int | None:
+        """Return how many frames the missing files of a channel held, None before its DSIB tells."""
+        dsib = self.dsibs.get(channel)
+        return None if dsib is None or dsib.bytes is None else (dsib.bytes - self.held(channel)) // CADU_BYTES
+
+    def changed(self, before: "SessionState") -> tuple[Block, ...]:
+        """Return the files that are new or another than before: those that are to be decoded."""
+        known = {b.key for b in before.blocks}
+        return tuple(b for b in self.blocks if b.key not in known)
+
+    def session(self) -> Session:
+        """Return the session as it is there now."""
+        channels = tuple(
+            Channel(
+                k, self.dsib_paths.get(k, ""), self.files(k), sum(b.size for b in self.blocks if b.channel == k)
+            )
+            for k in CHANNELS
+            if k in self.dsibs or self.files(k)
+        )  # fmt: skip
+        lost = sum(max(self.missing_frames(k) or 0, 0) for k in CHANNELS) if self.missing else 0
+        return Session(
+            self.id, self.unit, self.start, self.orbit, channels, self.folder, self.station, self.missing, lost
+        )
 
 
 def _date(digits: str) -> datetime | None:
@@ -123,13 +190,113 @@ def _date(digits: str) -> datetime | None:
         return None
 
 
-def scan_session(folder: str) -> Session:
+def _identity(name: str, where: str, told: str | None) -> tuple[str, datetime, int, str]:
+    """Return (unit, date, orbit, station) of a session identifier."""
+    ground, relay = _GROUND.fullmatch(name), _RELAY.fullmatch(name)
+    match = ground or relay
+    start = _date(match["date"]) if match else None
+    of = ground["unit"] if ground else (told or next((p for p in PurePosixPath(where).parts if p in UNITS), ""))
+    if match is None or start is None or (ground and of not in UNITS):
+        expected = "expected DCS_01_S2x_<date><orbit>_chN_DSIB.xml, or _L<date>… of EDRS"
+        raise InputError("DSIB name holds no session identifier", PurePosixPath(where).name, expected)
+    if of not in UNITS:
+        remedy = f"an EDRS identifier does not: put it under a folder {', '.join(UNITS)}, or name the unit"
+        raise InputError("nothing tells the unit", PurePosixPath(where).name, remedy)
+    return of, start, int(ground["orbit"]) if ground else 0, "" if ground else "EDRS"
+
+
+def _read_dsibs(
+    listed: Sequence[tuple[str, int, float]], folder: str
+) -> tuple[dict[int, Dsib], dict[int, str], dict[int, float]]:
+    """Return the DSIBs, their paths and when they came, by channel; the later of two of a channel counts."""
+    dsibs: dict[int, Dsib] = {}
+    paths: dict[int, str] = {}
+    when: dict[int, float] = {}
+    for path, size, date in listed:
+        name = PurePosixPath(path).name
+        if size > MAX_BYTES:
+            raise InputError("DSIB is unreasonably large", name, FETCH)
+        dsib = parse_dsib(read_whole(path), name)
+        other = next((d for d in dsibs.values() if d.session != dsib.session), None)
+        if other:
+            found = f"DSIB is of session {dsib.session}, not {other.session}"
+            raise InputError(found, name, "give one session at a time")
+        known = dsibs.get(dsib.channel)
+        if known and known.name != dsib.name:
+            raise InputError(f"two DSIBs of channel {dsib.channel}", folder, "give one session at a time")
+        if known is None or date >= when[dsib.channel]:
+            dsibs[dsib.channel], paths[dsib.channel], when[dsib.channel] = dsib, path, date
+    return dsibs, paths, when
+
+
+def survey(folder: str, unit: str | None = None, promised: Mapping[str, Promise] | None = None) -> SessionState:
+    """Look at what has come of a session.
+
+    Parameters
+    ----------
+    folder : str
+        Local path or fsspec URL; holds ``DCS_…_dat/ch_1`` and ``ch_2``, or is that folder.
+    unit : str, optional
+        Of a session through EDRS, whose identifier does not tell.
+    promised : mapping of str to Promise, optional
+        Size and MD5 by file name, where the station tells them (CADIP).
+
+    Raises
+    ------
+    InputMissing
+        When nothing of a session is there.
+    InputError
+        For a DSIB that is damaged or of another session.
+    """
+    listed_blocks, listed_dsibs = list_session(folder)
+    if not listed_blocks and not listed_dsibs:
+        raise InputMissing("no DSIB (*_DSIB.xml) and no DSDB", folder, "give the folder of a CADU session")
+    first = listed_dsibs[0][0] if listed_dsibs else listed_blocks[0].url
+    found = dsib_session(PurePosixPath(first).name) if listed_dsibs else listed_blocks[0].session
+    identity = _identity(found or "", first, unit)
+    dsibs, paths, closed = _read_dsibs(listed_dsibs, folder)
+    foreign = next((b for b in listed_blocks if b.session != found), None)
+    if foreign:
+        raise InputError(f"DSDB is of session {foreign.session}, not {found}", foreign.name, "give one session")
+    names = {name for d in dsibs.values() for name in d.names}
+    strange = [b for b in listed_blocks if b.channel in dsibs and b.name not in names]
+    odd = [b for b in listed_blocks if b.channel not in CHANNELS]
+    rest = [b for b in listed_blocks if b not in strange and b not in odd]
+    order = {name: k for d in dsibs.values() for k, name in enumerate(d.names)}
+    kept: Kept = keep_once(rest, order, promised or {})
+    here = {b.name for b in kept.blocks} | {PurePosixPath(path).name for path, _ in kept.duplicates}
+    return SessionState(
+        str(found), identity[0], identity[1], identity[2], identity[3], folder, dsibs, paths, kept.blocks,
+        tuple(name for d in dsibs.values() for name in d.names if name not in here), kept.damaged,
+        tuple(b.name for b in (*strange, *odd)), kept.duplicates, kept.retransferred,
+        tuple(b.name for b in kept.blocks if b.name in names and b.time > closed[b.channel]),
+    )  # fmt: skip
+
+
+def _refuse_gaps(state: SessionState) -> None:
+    lacking = [k for k in CHANNELS if k not in state.dsibs]
+    if lacking:
+        raise InputMissing(f"no DSIB of channel {lacking[0]}", state.folder, f"{FETCH}, or allow gaps")
+    if state.damaged:
+        raise InputError(state.damaged[0][1], state.damaged[0][0], FETCH)
+    if state.missing:
+        by = next(d.name for d in state.dsibs.values() if state.missing[0] in d.names)
+        raise InputMissing(f"listed in {by} but not there", state.missing[0], f"{FETCH}, or allow gaps")
+
+
+def scan_session(
+    folder: str, *, allow_gaps: bool = False, unit: str | None = None, orbit: int | None = None
+) -> Session:
     """Read the DSIBs of a session and check that every file that they list is there and whole.
 
     Parameters
     ----------
     folder : str
-        Holds ``DCS_…_dat/ch_1`` and ``ch_2``, or is that folder.
+        Local path or fsspec URL; holds ``DCS_…_dat/ch_1`` and ``ch_2``, or is that folder.
+    allow_gaps : bool
+        Go on without missing files, or without a DSIB; what is lost is counted.
+    unit, orbit : str, int, optional
+        Unit and absolute orbit of a session through EDRS, whose identifier tells neither.
 
     Raises
     ------
@@ -138,18 +305,16 @@ def scan_session(folder: str) -> Session:
     InputError
         For a truncated file or a DSIB that contradicts its files.
     """
-    root = Path(folder)
-    dsibs = sorted(root.rglob("*_DSIB.xml")) if root.is_dir() else []
-    if not dsibs:
+    state = survey(folder, unit)
+    if not state.dsibs and not allow_gaps:
         raise InputMissing("no DSIB (*_DSIB.xml)", folder, "give the folder of a CADU session")
-    name = re.match(r"DCS_\d+_(.+)_ch\d_DSIB\.xml", dsibs[0].name)
-    match = _SESSION_ID.match(name[1]) if name else None
-    start = _date(match[2]) if match else None
-    if name is None or match is None or start is None or match[1] not in UNITS:
-        expected = "expected DCS_01_S2x_<date><orbit>_chN_DSIB.xml"
-        raise InputError("DSIB name holds no session identifier", dsibs[0].name, expected)
-    channels = tuple(_read_channel(dsib, name[1]) for dsib in dsibs)
-    numbers = [c.number for c in channels]
-    if len(set(numbers)) != len(numbers):
-        raise InputError(f"channels {numbers}", folder, "give one session at a time")
-    return Session(name[1], match[1], start, int(match[3]), channels, folder)
+    if not allow_gaps:
+        _refuse_gaps(state)
+    for k, dsib in state.dsibs.items():
+        held, absent = state.held(k), any(name in state.missing for name in dsib.names)
+        if dsib.bytes is None or dsib.bytes < held or (dsib.bytes > held and not absent):
+            raise InputError(f"DSIB promises {dsib.size:.20} bytes, its files hold {held}", dsib.name, FETCH)
+    session = state.session()
+    if orbit is not None:
+        session = replace(session, orbit=orbit)
+    return session

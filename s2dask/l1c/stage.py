@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from s2dask.auxdata.terrain import Terrain, TerrainWindow
 from s2dask.errors import ConfigurationError, InputError
 from s2dask.geometry.angles import sun_angles
+from s2dask.geometry.inverse_grid import InverseGrid, locate_nodes
 from s2dask.geometry.viewing import ViewingModel
 from s2dask.graph.step import Step
 from s2dask.instrument import BANDS, band
@@ -20,7 +21,7 @@ from s2dask.io.grids import TileGrid
 from s2dask.io.schema import footprint_path, quality_path, reflectance_path
 from s2dask.io.strips import ImageSource
 from s2dask.l1c.footprint import UNCLAIMED, claim
-from s2dask.l1c.location import NodeGrid, Pixels, Scratch, locate, locate_nodes, pixel_heights
+from s2dask.l1c.location import Pixels, Scratch, locate, pixel_heights, seen_columns
 from s2dask.l1c.reflectance import encode, inverse_cosine, reflectance_record, reflectance_scale
 from s2dask.l1c.resampling import DARK_LEVEL, Filter, interpolate, lines_needed, prepare_image
 from s2dask.l1c.tile_geometry import ANGLE_STEP, Box, TileFrame, angle_positions, seen_box, tile_date, viewing_angles
@@ -190,13 +191,13 @@ def block_pixels(resolution: int, rows: slice, columns: slice) -> Pixels:
 @dataclass(frozen=True, slots=True, eq=False)
 class _View:
     detector: int
-    nodes: NodeGrid
+    nodes: InverseGrid
     first: int
     last: int
 
 
 def _choose(
-    name: str, pixels: Pixels, nodes: Mapping[int, NodeGrid], heights: NDArray[np.float32],
+    name: str, pixels: Pixels, nodes: Mapping[int, InverseGrid], heights: NDArray[np.float32],
     lines: int,
 ) -> tuple[NDArray[np.uint8], list[_View]]:
     """Return the footprint of a block and, of each detector in it, the lines that it needs."""
@@ -208,7 +209,7 @@ def _choose(
         best = distance[: strip.rows]
         best[:] = UNCLAIMED
         for detector, grid_of in nodes.items():
-            left, right = grid_of.span(strip)
+            left, right = seen_columns(grid_of, strip)
             if left == right:
                 continue
             line, column = locate(grid_of, strip.part(left, right), heights[at], left, scratch)

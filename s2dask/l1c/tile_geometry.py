@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from s2dask.errors import InputError
 from s2dask.geometry.angles import node_positions, view_angles
+from s2dask.geometry.inverse_grid import EARTH_HEIGHTS, Lattice, seen_patches
 from s2dask.geometry.viewing import ViewingModel
 from s2dask.instrument import BANDS, band
-from s2dask.l1c.location import Lattice, Pixels, build_lattice, seen_patches, window_height
+from s2dask.l1c.location import Pixels, build_lattice, window_height
 
-EARTH_HEIGHTS: Final = (-500.0, 9000.0)
-"""Range that holds all land [m]."""
 ANGLE_STEP: Final = 5000
 """Spacing of the angle nodes [m]."""
 Box = tuple[float, float, float, float]

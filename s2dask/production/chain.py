@@ -11,13 +11,16 @@ from distributed import Client
 from s2dask.errors import ConfigurationError, InputMissing
 from s2dask.graph.tasks import Outcome, TaskGraph
 from s2dask.io.grids import TileGrid
+from s2dask.io.storage import exists
 from s2dask.io.tiles import open_tile
 from s2dask.l0.session import Session, scan_session
 from s2dask.production import levels
 from s2dask.production.blocks import Blocking, default_blocking
 from s2dask.production.footprint import Window, tile_grid, tiles_of
+from s2dask.production.ingest import strip_url
 from s2dask.production.levels import TilePlan
 from s2dask.production.progress import Listener, Silent
+from s2dask.production.quicklook import quicklook
 from s2dask.production.setting import open_setting
 from s2dask.production.strip import strip_facts
 from s2dask.qc.checks import run_checks
@@ -75,6 +78,7 @@ class _Run:
     work: Path
     delivery: Path
     summary: Summary
+    formats: Sequence[str] = ("zarr",)
 
     def graph(self, title: str, graph: TaskGraph) -> dict[str, Outcome]:
         """Run a graph, and remember what it cost."""
@@ -105,13 +109,17 @@ def run(
     blocking: Blocking | None = None,
     keep: bool = False,
     listener: Listener | None = None,
+    allow_gaps: bool = False,
+    orbit: int | None = None,
+    minimum_scenes: int = 1,
+    formats: Sequence[str] = ("zarr",),
 ) -> Summary:
     """Process a session or a real L1C product and deliver what comes of it.
 
     Parameters
     ----------
     source : str
-        Folder of a CADU session, or an L1C SAFE (folder or zip).
+        Folder or fsspec URL of a CADU session, or an L1C SAFE (folder or zip).
     client : Client
         Of the cluster that works.
     to : {"L0", "L1B", "L1C", "L2A"}
@@ -127,6 +135,14 @@ def run(
     keep : bool
         Keep the working stores in ``.work`` of the delivery folder.
     listener : Listener, optional
+    allow_gaps : bool
+        Go on without files that a DSIB announces and that are not there; what is lost is counted and flagged.
+    orbit : int, optional
+        Absolute orbit of a session whose identifier does not tell (EDRS).
+    minimum_scenes : int
+        A shorter datastrip stays at L0; the mission's rule is 4 (`s2dask.l0.datatake.MINIMUM_SCENES`).
+    formats : sequence of {"zarr", "safe"}
+        Of a datastrip delivered at L0; for the SAFE it is located, and its clouds are judged, on the way.
 
     Returns
     -------
@@ -138,17 +154,18 @@ def run(
         raise ConfigurationError("a window needs its tile", "--window", "add --tile")
     delivery = Path(out)
     path = Path(source)
-    if not path.exists():
+    if not exists(source):
         raise InputMissing("nothing there", source, "check the path")
     work = delivery / ".work" / path.stem
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    made = _Run(client, listener or Silent(), work, delivery, Summary())
+    made = _Run(client, listener or Silent(), work, delivery, Summary(), formats)
     try:
         if path.suffix in (".SAFE", ".zip"):
             _run_safe(made, source, to, aux)
         else:
-            _run_session(made, scan_session(source), to, _tiles(tile, window), aux, blocking)
+            session = scan_session(source, allow_gaps=allow_gaps, orbit=orbit)
+            _run_session(made, session, to, _tiles(tile, window), aux, blocking, minimum_scenes)
     finally:
         if not keep:
             shutil.rmtree(work, ignore_errors=True)
@@ -166,35 +183,60 @@ def _tiles(tile: str | None, window: Window | None) -> list[TileGrid]:
 
 
 def _run_session(
-    made: _Run, session: Session, to: str, grids: Sequence[TileGrid], aux: str | None, blocking: Blocking | None
+    made: _Run,
+    session: Session,
+    to: str,
+    grids: Sequence[TileGrid],
+    aux: str | None,
+    blocking: Blocking | None,
+    minimum_scenes: int,
 ) -> None:
     folder = aux or str(Path(session.folder) / "aux")
     if not Path(folder).is_dir():
         raise InputMissing("no folder of auxiliary files", folder, "give --aux")
-    l0, l1b, raw = (str(made.work / name) for name in ("l0.zarr", "l1b.zarr", "packets"))
+    if session.missing:
+        lost = f"{len(session.missing)} files, {session.missing_frames} frames, did not come: {session.missing[0]} …"
+        made.summary.flags.append(lost)
+    l0, raw = (str(made.work / name) for name in ("l0.zarr", "packets"))
     Path(raw).mkdir()
-    made.summary.stores["L0"] = l0
     graph = TaskGraph()
     plan = levels.add_l0(graph, session, folder, l0, raw)
-    counters = made.graph("L0", graph)[plan.key].result
+    strips = made.graph("L0", graph)[plan.key].result
     strip_facts.cache_clear()
-    made.summary.checks.extend(result.as_dict() for result in run_checks("L0", counters))
+    for rank, counters in enumerate(strips):
+        made.summary.checks.extend(result.as_dict() for result in run_checks("L0", counters))
+        url, wanted = strip_url(l0, rank), to
+        if to != "L0" and strip_facts(url).scenes < minimum_scenes:
+            wanted = "L0"
+            made.summary.withheld.append(f"{url}: {strip_facts(url).scenes} scenes, {to} needs {minimum_scenes}")
+        _run_strip(made, url, raw, rank, wanted, grids, folder, blocking)
+    shutil.rmtree(raw, ignore_errors=True)
+
+
+def _run_strip(
+    made: _Run, l0: str, raw: str, rank: int, to: str, grids: Sequence[TileGrid], folder: str, blocking: Blocking | None
+) -> None:
+    suffix = f"-{rank + 1}" if rank else ""
+    l1b = str(made.work / f"l1b{suffix}.zarr")
+    made.summary.stores[f"L0{suffix}"] = l0
     graph = TaskGraph()
-    packets = {ref.key: ref for ref in levels.add_packets(graph, l0, raw)}
+    packets = {ref.key: ref for ref in levels.add_packets(graph, l0, raw, rank)}
     if to == "L0":
         made.graph("L0", graph)
-        made.summary.products.extend(release_datastrip(l0, str(made.delivery)))
-        del made.summary.stores["L0"]  # it was moved
+        if "safe" in made.formats:
+            quicklook(l0, folder)
+        made.summary.products.extend(release_datastrip(l0, str(made.delivery), made.formats))
+        del made.summary.stores[f"L0{suffix}"]  # it was moved
         return
     setting = open_setting(l0, folder)
     last = levels.add_l1b(graph, l0, l1b, setting.gipps, packets)
-    made.summary.stores["L1B"] = l1b
+    made.summary.stores[f"L1B{suffix}"] = l1b
     result = made.graph("L1B", graph)[last.key].result
-    shutil.rmtree(raw, ignore_errors=True)
-    if made.judge(result) and to == "L1B":
+    passed = made.judge(result)
+    if passed and to == "L1B":
         made.summary.products.extend(release_datastrip(l1b, str(made.delivery)))
-        del made.summary.stores["L1B"]  # it was moved
-    if to != "L1B" and not made.summary.withheld:
+        del made.summary.stores[f"L1B{suffix}"]  # it was moved
+    if to != "L1B" and passed:
         wanted = grids or [tile_grid(name) for name in tiles_of(setting, strip_facts(l0))]
         for grid in wanted:
             _run_tile(made, grid, blocking or default_blocking(grid), l0, l1b, folder, to)

@@ -36,20 +36,20 @@ class TilePlan:
 
 
 def add_l0(graph: TaskGraph, session: Session, aux: str, l0: str, work: str) -> Ref:
-    """Add one task per file of a session and the plan of its datastrip."""
+    """Add one task per file of a session and the plan of its datastrips; it returns the counters of each."""
     files = [
         graph.add(f"EISPProcessor-ch{channel.number}-{i + 1:05d}", decode_file, path, channel.number, work)
         for channel in session.channels
         for i, path in enumerate(channel.files)
     ]
-    return graph.add("MSI_Merge-plan", ingest.start_strip, files, session, aux, l0, work)
+    return graph.add("MSI_Merge-plan", ingest.start_strips, files, session, aux, l0, work)
 
 
-def add_packets(graph: TaskGraph, l0: str, work: str) -> list[Ref]:
-    """Add one task per detector and scene, which moves its packets into the L0 store."""
+def add_packets(graph: TaskGraph, l0: str, work: str, rank: int = 0) -> list[Ref]:
+    """Add one task per detector and scene, which moves its packets into the L0 store of the datastrip of that rank."""
     facts = strip.strip_facts(l0)
     return [
-        graph.add(f"MSI_Merge-D{d:02d}-G{scene:03d}", ingest.write_packets, l0, work, d, scene, facts.bands)
+        graph.add(f"MSI_Merge-D{d:02d}-G{scene:03d}", ingest.write_packets, l0, work, d, scene, facts.bands, rank)
         for scene in range(facts.scenes)
         for d in facts.detectors
     ]

@@ -24,7 +24,8 @@ img{max-width:540px;width:100%;image-rendering:auto}
 figcaption{color:#57606a;font-size:.9rem} code{background:#f2f5f8;padding:0 .25rem;overflow-wrap:anywhere}
 </style></head><body>
 <h1>{{ title }}</h1><p>{{ subtitle }}</p>
-{% if pictures %}<h2>Pictures</h2><div class="pictures">{% for p in pictures %}<figure><img src="{{ p.path }}" alt="{{ p.caption }}">
+{% if pictures %}<h2>Pictures</h2><div class="pictures">
+{% for p in pictures %}<figure><img src="{{ p.path }}" alt="{{ p.caption }}">
 <figcaption>{{ p.caption }}</figcaption></figure>{% endfor %}</div>{% endif %}
 {% for t in tables %}<h2>{{ t.title }}</h2>{% if t.note %}<p>{{ t.note }}</p>{% endif %}
 <table><tr>{% for h in t.header %}<th{% if not loop.first %} class="n"{% endif %}>{{ h }}</th>{% endfor %}</tr>

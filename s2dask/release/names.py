@@ -11,6 +11,7 @@ from typing import Final, Self
 from s2dask.errors import InputError
 
 _TIME: Final = r"\d{8}T\d{6}"
+_STRIP_LEVEL: Final = "L0_|L0U|L0C|L1A|L1B"
 _BAND: Final = r"B(?:0[1-9]|1[0-2]|8A)"
 
 
@@ -107,7 +108,8 @@ class DatastripName:
     Attributes
     ----------
     unit, level : str
-        ``S2A``, one of ``L0_ L1A L1B L1C L2A`` without the underscore.
+        ``S2A``, one of ``L0 L0U L0C L1A L1B L1C L2A``; L0U is unconsolidated and of baseline ``00.00``, consolidated
+        products (L0C) go by the name of L0.
     site : str
         Processing centre, four characters at most; shorter ones are padded with underscores.
     created, sensing_start : datetime
@@ -135,11 +137,20 @@ class DatastripName:
         """Name of the Zarr store."""
         return f"{self}.zarr"
 
+    @property
+    def metadata(self) -> str:
+        """Name of the metadata file: ``S2A_OPER_MTD_L0__DS_….xml``, without the baseline."""
+        return f"{self.unit}_OPER_MTD_{self.level:_<3}_{self.folder}.xml"
+
+    def report(self, checklist: str) -> str:
+        """Return the name of the report of a checklist."""
+        return f"{self.unit}_OPER_MSI_{self.level:_<3}_{self.folder}_{checklist}_report.xml"
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read an identifier, with or without ``.zarr``."""
         m = _match(
-            rf"(S2[A-Z])_OPER_MSI_(L0_|L1A|L1B|L1C|L2A)_DS_(\w{{4}})_({_TIME})_S({_TIME})_N(\d\d\.\d\d)(?:\.zarr)?",
+            rf"(S2[A-Z])_OPER_MSI_({_STRIP_LEVEL}|L1C|L2A)_DS_(\w{{4}})_({_TIME})_S({_TIME})_N(\d\d\.\d\d)(?:\.zarr)?",
             text, "datastrip",
         )
         return cls(
@@ -173,17 +184,71 @@ class GranuleName:
         """Return the name of the image file of a band."""
         return f"{self._stem}_{band}.jp2"
 
+    def packets(self, band: str) -> str:
+        """Return the name of the file of source packets of a band (L0)."""
+        return f"{self._stem}_{band}.bin"
+
+    @property
+    def metadata(self) -> str:
+        """Name of the metadata file: ``S2A_OPER_MTD_L0__GR_…_D05.xml``, without the baseline."""
+        return f"{self._stem.replace('_MSI_', '_MTD_')}.xml"
+
+    def report(self, checklist: str) -> str:
+        """Return the name of the report of a checklist."""
+        return f"{self._stem}_{checklist}_report.xml"
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read an identifier."""
         m = _match(
-            rf"(S2[A-Z])_OPER_MSI_(L0_|L1A|L1B)_GR_(\w{{4}})_({_TIME})_S({_TIME})_D(\d\d)_N(\d\d\.\d\d)",
+            rf"(S2[A-Z])_OPER_MSI_({_STRIP_LEVEL})_GR_(\w{{4}})_({_TIME})_S({_TIME})_D(\d\d)_N(\d\d\.\d\d)",
             text, "granule",
         )
         return cls(
             m[1], m[2].rstrip("_"), m[3].rstrip("_"), parse_compact_time(m[4]), parse_compact_time(m[5]), int(m[6]),
             m[7],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class AncillaryName:
+    """File of ancillary packets: ``S2B_OPER_AUX_S09123_REFS_20221124T163650_V20221011T064029_…_A000034_WF_LN``.
+
+    Attributes
+    ----------
+    unit : str
+    content : str
+        ``SADATA``, or ``S``, APID // 16 in two digits and the SID in three: ``S09123``.
+    site : str
+    created, start, stop : datetime
+        The packets of a real file begin and end outside of start and stop.
+    orbit : int
+        Relative in the files of a datastrip, absolute in AUX_SADATA.
+    """
+
+    unit: str
+    content: str
+    site: str
+    created: datetime
+    start: datetime
+    stop: datetime
+    orbit: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.unit}_OPER_AUX_{self.content}_{self.site:_<4}_{compact_time(self.created)}"
+            f"_V{compact_time(self.start)}_{compact_time(self.stop)}_A{self.orbit:06d}_WF_LN"
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a name, with or without ``.bin``."""
+        m = _match(
+            rf"(S2[A-Z])_OPER_AUX_(SADATA|S\d{{5}})_(\w{{4}})_({_TIME})_V({_TIME})_({_TIME})_A(\d{{6}})_WF_LN(?:\.bin)?",
+            text, "file of ancillary data",
+        )
+        created, start, stop = (parse_compact_time(m[i]) for i in (4, 5, 6))
+        return cls(m[1], m[2], m[3].rstrip("_"), created, start, stop, int(m[7]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from s2dask.instrument.telemetry import (
     ASM,
     ASM_BYTES,
     CADU_BYTES,
+    CRC_BYTES,
     CUC_BYTES,
+    ISP_HEAD_BYTES,
     MPDU_ZONE_BYTES,
     NO_FIRST_HEADER,
     PACKET_PRIMARY_BYTES,
@@ -95,13 +97,27 @@ def image_packets(lines: NDArray[np.uint16], apid: int, gps: NDArray[np.int64]) 
     gps : (packet) int64 [ns]
         Date of the first line of each packet.
     """
-    count, payload = lines.shape[0] // 16, 16 * lines.shape[1] * 3 // 2
+    payload = np.empty((lines.shape[0] // 16, 16 * lines.shape[1] * 3 // 2), np.uint8)
+    pack12(lines, payload)
+    return source_packets(payload, apid, gps)
+
+
+def source_packets(payload: Bytes, apid: int, gps: NDArray[np.int64]) -> Bytes:
+    """Return the source packets of one scene around what a codec made, (packet, byte) uint8.
+
+    Parameters
+    ----------
+    payload : (packet, byte) uint8
+    apid : int
+    gps : (packet) int64 [ns]
+        Date of the first line of each packet.
+    """
     lead = PACKET_PRIMARY_BYTES + CUC_BYTES + len(IMAGE_SECONDARY)
-    packets = np.zeros((count, lead + 96 + payload + 2), np.uint8)
-    packets[:, :6] = primary_header(apid, np.arange(count), packets.shape[1])
+    packets = np.zeros((payload.shape[0], ISP_HEAD_BYTES + payload.shape[1] + CRC_BYTES), np.uint8)
+    packets[:, :6] = primary_header(apid, np.arange(payload.shape[0]), packets.shape[1])
     packets[:, 6:13] = cuc(gps)
     packets[:, 13:lead] = np.frombuffer(IMAGE_SECONDARY, np.uint8)
-    pack12(lines, packets[:, lead + 96 : -2])
+    packets[:, ISP_HEAD_BYTES:-CRC_BYTES] = payload
     append_crc(packets)
     return packets
 

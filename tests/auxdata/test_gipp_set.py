@@ -4,12 +4,15 @@ import pickle
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 
 import pytest
 import radiometry_model as model
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from s2dask.auxdata import gipp_set
+from s2dask.auxdata.gipp_container import read_gipp, version_of
 from s2dask.auxdata.gipp_set import GippFile, GippSet, latest_val_cover
 from s2dask.errors import ConfigurationError, InputError, InputMissing
 
@@ -114,3 +117,121 @@ def test_the_real_names_are_understood(reference_data: Path) -> None:
     spamod = datetime(2021, 4, 21, 23, 30, tzinfo=UTC)
     assert "SPAMOD" in {f.type for f in GippSet.open(folder, "S2A", spamod, spamod).files}
     assert "SPAMOD" not in {f.type for f in gipps.files}
+
+
+MIXED = ("gipp_tgz/S2C", "gipp_tgz/S2B", "gipp_tgz/S2A", "geometry/gipp")
+"""Folders of three units, of plain files and archives."""
+SUMMER = datetime(2025, 7, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def mixture(reference_data: Path, tmp_path: Path) -> Path:
+    """Return a folder with the files of all units in all containers, as links."""
+    for folder in MIXED:
+        for path in (reference_data / folder).rglob("*B00.*"):
+            place = tmp_path / path.name[:3].lower()
+            place.mkdir(exist_ok=True)
+            (place / path.name).symlink_to(path)
+    (tmp_path / "README.md").write_text("no GIPP")
+    return tmp_path
+
+
+def test_the_right_version_of_each_unit_in_a_mixture(mixture: Path) -> None:
+    def version(unit: str, kind: str, date: datetime) -> str:
+        return GippSet.open(mixture, unit, date, date).path(kind).stem[25:40]
+
+    winter = datetime(2026, 1, 5, tzinfo=UTC)
+    assert version("S2C", "SPAMOD", SUMMER) == "20250519T000006"
+    assert version("S2C", "SPAMOD", SUMMER + 60 * DAY) == "20250805T000007"
+    assert version("S2C", "SPAMOD", winter) == "20251217T000008"
+    assert version("S2B", "SPAMOD", winter) == "20250428T000037"
+    assert version("S2A", "SPAMOD", winter) == "20250310T090027"
+    assert version("S2A", "SPAMOD", datetime(2022, 1, 1, tzinfo=UTC)) == "20210419T000024"
+    assert version("S2A", "PRDLOC", datetime(2015, 6, 22, 12, tzinfo=UTC)) == "20150605T094736"
+    assert version("S2A", "PRDLOC", datetime(2015, 7, 2, 12, tzinfo=UTC)) == "20150715T135750"
+    assert version("S2A", "PRDLOC", START) == "20180301T130000"
+
+
+def test_an_interval_across_a_change_takes_the_version_that_covers_all(mixture: Path) -> None:
+    change = datetime(2025, 8, 6, tzinfo=UTC)
+    gipps = GippSet.open(mixture, "S2C", change - DAY, change + DAY)
+    assert gipps.path("SPAMOD").stem[25:40] == "20250519T000006"
+
+
+def test_the_container_does_not_count(reference_data: Path, tmp_path: Path) -> None:
+    archives = sorted(reference_data.glob("gipp_tgz/S2C/GIP_SPAMOD/*.TGZ"))
+    for name in ("packed", "plain", "both"):
+        (tmp_path / name).mkdir()
+    for path in archives:
+        (tmp_path / "packed" / path.name).write_bytes(path.read_bytes())
+        (tmp_path / "both" / path.name).write_bytes(path.read_bytes())
+        (tmp_path / "plain" / f"{path.stem}.xml").write_bytes(read_gipp(path))
+        (tmp_path / "both" / f"{path.stem}.DBL").write_bytes(read_gipp(path))
+    ids = {GippSet.open(tmp_path / name, "S2C", SUMMER, SUMMER).id for name in ("packed", "plain", "both")}
+    assert len(ids) == 1
+    chosen = GippSet.open(tmp_path / "both", "S2C", SUMMER, SUMMER).path("SPAMOD")
+    other = tmp_path / "both" / f"{chosen.stem}.xml"
+    other.write_bytes(read_gipp(chosen).replace(b"0.5", b"0.6"))
+    with pytest.raises(InputError, match=r"differs from .*keep one of the two"):
+        GippSet.open(tmp_path / "both", "S2C", SUMMER, SUMMER)
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.randoms(), st.sampled_from(["S2A", "S2B", "S2C"]), st.sampled_from(["error", "rule", "nearest"]))
+def test_the_answer_does_not_depend_on_the_order_of_the_listing(
+    mixture: Path, random: Random, unit: str, absent: gipp_set.Absent
+) -> None:
+    date = SUMMER + timedelta(days=random.randrange(-200, 200))
+    listed = [f"{unit}_OPER_GIP_SPAMOD_MPC__20220222T000033_V20220224T001500_21000101T000000_B00"]
+    expected = GippSet.open(mixture, unit, date, date, listed, absent)
+
+    def shuffled(folder: Path) -> list[GippFile]:
+        files = list(_in_order(folder))
+        random.shuffle(files)
+        return files
+
+    _in_order = gipp_set._gipps
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gipp_set, "_gipps", shuffled)
+        assert GippSet.open(mixture, unit, date, date, listed, absent) == expected
+
+
+def _listing(reference_data: Path) -> dict[str, str]:
+    folder = reference_data / "gipp_tgz/S2C/GIP_SPAMOD"
+    return {path.stem: version_of(read_gipp(path)) for path in sorted(folder.glob("*.TGZ"))}
+
+
+def test_what_the_product_lists_goes_before_the_rule(mixture: Path, reference_data: Path) -> None:
+    oldest, _, newest = _listing(reference_data).items()
+    assert GippSet.open(mixture, "S2C", SUMMER, SUMMER, dict([newest])).path("SPAMOD").stem == newest[0]
+    late = SUMMER + 300 * DAY
+    assert GippSet.open(mixture, "S2C", late, late, dict([oldest])).path("SPAMOD").stem == oldest[0]
+    assert GippSet.open(mixture, "S2C", late, late, [oldest[0]]).path("SPAMOD").stem == oldest[0]
+
+
+def test_a_listed_file_that_is_not_there(mixture: Path, caplog: pytest.LogCaptureFixture) -> None:
+    listed = ["S2B_OPER_GIP_SPAMOD_MPC__20220222T000033_V20220224T001500_21000101T000000_B00"]
+    date = datetime(2022, 10, 11, tzinfo=UTC)
+    strict = GippSet.open(mixture, "S2B", date, date, listed)
+    assert strict.path("PRDLOC").stem[25:40] == "20180301T130000"
+    with pytest.raises(InputMissing, match=r"lists S2B_OPER_GIP_SPAMOD\S*, which is not there; S2B_\S*20250428T"):
+        strict.path("SPAMOD")
+    with pytest.raises(InputMissing, match="no GIP_SPAMOD of S2B for B00 covers"):
+        GippSet.open(mixture, "S2B", date, date, listed, absent="rule").path("SPAMOD")
+    near = GippSet.open(mixture, "S2B", date, date, listed, absent="nearest")
+    assert near.path("SPAMOD").stem[25:40] == "20250428T000037"
+    assert near.substitutes == (near.path("SPAMOD").name,)
+    assert "stands in for" in caplog.text
+    late = SUMMER
+    assert GippSet.open(mixture, "S2B", late, late, listed, absent="rule").path("SPAMOD") == near.path("SPAMOD")
+    with pytest.raises(ConfigurationError, match="absent='maybe'"):
+        GippSet.open(mixture, "S2B", date, date, listed, absent="maybe")  # type: ignore[arg-type]
+
+
+def test_a_listed_file_of_another_unit_or_version(mixture: Path, reference_data: Path) -> None:
+    (name, version), *_ = _listing(reference_data).items()
+    assert GippSet.open(mixture, "S2C", SUMMER, SUMMER, {name: version.lstrip("0")}).path("SPAMOD").stem == name
+    with pytest.raises(InputMissing, match="is version 0006, the product lists 0005"):
+        GippSet.open(mixture, "S2C", SUMMER, SUMMER, {name: "0005"}).path("SPAMOD")
+    with pytest.raises(InputMissing, match=f"the product lists {name}, a file of S2C"):
+        GippSet.open(mixture, "S2B", SUMMER, SUMMER, [name]).path("SPAMOD")

@@ -78,7 +78,7 @@ def test_codecs_of_other_packages_are_found_and_unknown_ones_named(monkeypatch: 
     codec.cache_clear()
     try:
         assert isinstance(codec("zeros"), Zeros)
-        with pytest.raises(ConfigurationError, match="no codec mrcpb; one of raw12, zeros"):
+        with pytest.raises(ConfigurationError, match="no codec mrcpb; one of raw12, ccsds122, zeros"):
             codec("mrcpb")
     finally:
         codec.cache_clear()

@@ -1,38 +1,33 @@
 """Packets through frames and back: reassembly, gaps, duplicates, counters, checksums."""
 
 import binascii
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from link_model import any_packet, framed, laid_out, packet_frames, plain
+from link_model import any_packet, framed, laid_out, plain
 from numpy.typing import NDArray
 
 from s2dask.instrument.telemetry import ASM_BYTES, MPDU_ZONE_BYTES
-from s2dask.l0.packets import PacketRun, crc_good, index_packets, missing_frames, packet_runs
+from s2dask.l0.packet_stream import Packets, PacketStream
+from s2dask.l0.packets import crc_good, index_packets
 from s2dask.simulate.coding import ancillary_packets, idle_packet, image_packets
 
 Bytes = NDArray[np.uint8]
 
 
-def _runs(frames: Bytes) -> list[PacketRun]:
+def _parts(frames: Bytes) -> tuple[NDArray[np.int64], NDArray[np.int64], Bytes]:
+    """Return counters, pointers and zones."""
     bare = plain(frames)[:, ASM_BYTES:].astype(np.int64)
-    counter = bare[:, 2] << 16 | bare[:, 3] << 8 | bare[:, 4]
     pointer = (bare[:, 6] << 8 | bare[:, 7]) & 0x7FF
-    return packet_runs(counter, pointer, bare[:, 8 : 8 + MPDU_ZONE_BYTES].astype(np.uint8))
+    return bare[:, 2] << 16 | bare[:, 3] << 8 | bare[:, 4], pointer, bare[:, 8 : 8 + MPDU_ZONE_BYTES].astype(np.uint8)
 
 
-def _packets(runs: list[PacketRun]) -> list[bytes]:
-    """Return the packets with a right checksum, idle ones apart."""
-    out = []
-    for run in runs:
-        index = index_packets(run.stream, run.offset, run.size, "image")
-        assert index.good.all()
-        out += [run.stream[o : o + s].tobytes() for o, s in zip(index.offset, index.size, strict=True)]
-    return out
+def _packets(found: Packets) -> list[bytes]:
+    """Return the packets, idle ones apart; all have a right checksum."""
+    index = index_packets(found.stream, found.offset, found.size, "image")
+    assert index.good.all()
+    return [found.stream[o : o + s].tobytes() for o, s in zip(index.offset, index.size, strict=True)]
 
 
 def _made(sizes: list[int], seed: int = 0) -> list[Bytes]:
@@ -54,83 +49,19 @@ SIZES = {
 def test_packets_come_back(sizes: list[int]) -> None:
     packets = _made(sizes)
     frames = framed(packets, 4)
-    (run,) = _runs(frames)
-    assert _packets([run]) == [p.tobytes() for p in packets]
-    assert (run.first, run.last, run.head.size, run.tail.size, run.resynchronised) == (0, len(frames) - 1, 0, 0, 0)
-
-
-@pytest.mark.row("IPF-01")
-@settings(max_examples=40, derandomize=True, deadline=None)
-@given(
-    st.lists(st.integers(15, 400) | st.integers(1800, 2000) | st.integers(4000, 20_000), min_size=1, max_size=40),
-    st.sets(st.integers(0, 60), max_size=6),
-    st.integers(0, 2**24 - 1),
-)
-def test_whole_packets_survive_lost_frames_and_none_is_invented(sizes: list[int], lost: set[int], start: int) -> None:
-    packets = _made(sizes)
-    frames = framed(packets, 4, start)
-    gone = sorted(k for k in lost if k < len(frames))
-    runs = _runs(np.delete(frames, gone, 0))
-    spared = packet_frames(sizes, gone)
-    assert _packets(runs) == [p.tobytes() for p, whole in zip(packets, spared, strict=True) if whole]
-    inside = [k for k in gone if runs and k > (runs[0].first - start) % 2**24 and k < (runs[-1].last - start) % 2**24]
-    holes = [missing_frames(a.last, b.first) for a, b in pairwise(runs)]
-    assert sum(holes) == len(inside)
-    assert 0 not in holes
+    stream = PacketStream()
+    assert _packets(stream.feed(*_parts(frames))) == [p.tobytes() for p in packets]
+    assert (stream.span, stream.gaps, stream.unfinished) == ((0, len(frames) - 1), [], 0)
+    assert (stream.frames, stream.duplicates, stream.resynchronised) == (len(frames), 0, 0)
 
 
 def test_repeated_frames_are_dropped() -> None:
     packets = _made([3000] * 20)
     frames = framed(packets, 4)
     twice = np.repeat(frames, [2 if k % 5 == 0 else 1 for k in range(len(frames))], 0)
-    (run,) = _runs(twice)
-    assert _packets([run]) == [p.tobytes() for p in packets]
-
-
-def test_counter_wraps() -> None:
-    packets = _made([3000] * 20)
-    (run,) = _runs(framed(packets, 4, 2**24 - 9))
-    assert _packets([run]) == [p.tobytes() for p in packets]
-    assert (run.first, run.last) == (2**24 - 9, len(framed(packets, 4)) - 10)
-    assert missing_frames(2**24 - 1, 0) == 0
-    assert missing_frames(2**24 - 2, 3) == 4
-    assert missing_frames(7, 8) == 0
-
-
-def test_head_and_tail_are_what_a_cut_leaves() -> None:
-    packets = _made([5000, 5000, 5000])
-    frames = framed(packets, 4)
-    stream = laid_out(packets)[0]
-    first, second = _runs(frames[:4])[0], _runs(frames[4:])[0]
-    assert first.tail.tobytes() == stream[5000 : 4 * MPDU_ZONE_BYTES].tobytes()
-    assert second.head.tobytes() == stream[4 * MPDU_ZONE_BYTES : 10_000].tobytes()
-    assert first.tail.tobytes() + second.head.tobytes() == packets[1].tobytes()
-
-
-def test_a_run_inside_one_packet_is_all_head() -> None:
-    frames = framed(_made([60_000]), 4)
-    (run,) = _runs(frames[3:9])
-    assert run.head.size == 6 * MPDU_ZONE_BYTES
-    assert (run.offset.size, run.stream.size, run.tail.size) == (0, 0, 0)
-
-
-def test_no_frames_no_runs() -> None:
-    assert packet_runs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, MPDU_ZONE_BYTES), np.uint8)) == []
-
-
-@pytest.mark.parametrize("lie", [0, 900, 3000, 60_000])
-def test_a_packet_that_lies_about_its_length_costs_no_other(lie: int) -> None:
-    packets = _made([4000] * 12)
-    broken = packets[5].copy()
-    broken[4:6] = np.frombuffer((lie + 8).to_bytes(2, "big"), np.uint8)
-    frames = framed([*packets[:5], broken, *packets[6:]], 4)
-    (run,) = _runs(frames)
-    index = index_packets(run.stream, run.offset, run.size, "image")
-    places = zip(index.offset[index.good], index.size[index.good], strict=True)
-    good = [run.stream[o : o + s].tobytes() for o, s in places]
-    # the walk finds its way back at the next header that a frame points at
-    assert good == [p.tobytes() for k, p in enumerate(packets) if k != 5]
-    assert run.resynchronised >= 1
+    stream = PacketStream()
+    assert _packets(stream.feed(*_parts(twice))) == [p.tobytes() for p in packets]
+    assert stream.duplicates == len(twice) - len(frames)
 
 
 def test_checksum_is_ccitt_false() -> None:

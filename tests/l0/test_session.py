@@ -77,10 +77,9 @@ def test_two_sessions_in_a_folder(folder: Path) -> None:
     _refused(folder, InputError, "DSIB.xml", "is of session S2A_20200816135219026905")
 
 
-def test_the_same_channel_twice(folder: Path, files: dict[int, list[Path]]) -> None:
-    parts = {1: [np.zeros((1, CADU_BYTES), np.uint8)]}
-    write_session(folder / "again", parts)
-    _refused(folder, InputError, "session", "channels [1, 2, 1]")
+def test_the_same_channel_through_two_stations(folder: Path, files: dict[int, list[Path]]) -> None:
+    _dsib(files).with_name(_dsib(files).name.replace("DCS_01", "DCS_03")).write_bytes(_dsib(files).read_bytes())
+    _refused(folder, InputError, "session", "two DSIBs of channel 1")
 
 
 BROKEN_XML = {

@@ -3,16 +3,17 @@
 import numpy as np
 import pytest
 
-from s2dask.l1c.location import NodeGrid, Pixels
+from s2dask.geometry.inverse_grid import InverseGrid
+from s2dask.l1c.location import Pixels, seen_columns
 
 PIXELS = Pixels(10, 0, 12, 24, 70)
 
 
-def _grid(known: slice) -> NodeGrid:
+def _grid(known: slice) -> InverseGrid:
     rows, columns = 8, 12
     line = np.full((3, rows, columns), np.nan)
     line[:, :, known] = 1.0
-    return NodeGrid(0, 0, 100.0, line, line.copy())
+    return InverseGrid(0, 0, 100.0, 100.0, line, line.copy())
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,6 @@ def _grid(known: slice) -> NodeGrid:
 )
 def test_columns_between_known_nodes(known: slice, span: tuple[int, int]) -> None:
     assert PIXELS.per_node == 24
-    first, stop = _grid(known).span(PIXELS)
+    first, stop = seen_columns(_grid(known), PIXELS)
     assert (first, stop) == span
     assert 0 <= first <= stop <= PIXELS.columns

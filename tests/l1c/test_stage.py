@@ -12,10 +12,11 @@ from pyproj import Transformer
 from s2dask.auxdata.terrain import Terrain
 from s2dask.errors import ConfigurationError, InputError
 from s2dask.geometry import ViewingModel
+from s2dask.geometry.inverse_grid import locate_nodes
 from s2dask.instrument import band, unit
 from s2dask.instrument.quality import MSI_LOST, NODATA
 from s2dask.io.grids import TileGrid
-from s2dask.l1c.location import locate, locate_nodes, pixel_heights
+from s2dask.l1c.location import locate, pixel_heights
 from s2dask.l1c.reflectance import decode
 from s2dask.l1c.stage import (
     STEPS,

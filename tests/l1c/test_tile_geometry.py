@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from s2dask.l1c.location import PATCH, Pixels, build_lattice, pixel_heights, spread
+from s2dask.geometry.inverse_grid import PATCH
+from s2dask.l1c.location import Pixels, build_lattice, pixel_heights, spread
 from s2dask.l1c.tile_geometry import TileFrame, angle_positions, mean_angles
 
 

@@ -108,7 +108,7 @@ def test_attitude_is_measured_at_ten_hertz_with_its_noise(platform: Platform) ->
 
 
 def test_platform_follows_its_seed(platform: Platform) -> None:
-    again, other = synthetic_platform(MIDDLE, 57.7, *CENTRE, 1, ATTITUDE_NOISE), synthetic_platform(MIDDLE, 57.7, *CENTRE, 2, ATTITUDE_NOISE)
+    again, other = (synthetic_platform(MIDDLE, 57.7, *CENTRE, seed, ATTITUDE_NOISE) for seed in (1, 2))
     np.testing.assert_array_equal(again.reported.quaternion, platform.reported.quaternion)
     assert not np.array_equal(other.reported.quaternion, platform.reported.quaternion)
     np.testing.assert_array_equal(other.reported.position, platform.reported.position)

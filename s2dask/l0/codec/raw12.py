@@ -1,32 +1,13 @@
-"""Image codecs by name: what turns the bytes of source packets into lines.
-
-The mission's own compression is not public. ``raw12`` is the uncompressed form of the simulator; a package can offer
-another one under the entry point group ``s2dask.codecs``.
-"""
-
-from functools import cache
-from importlib.metadata import entry_points
-from typing import Final, Protocol
+"""The uncompressed form: sixteen lines of packed 12-bit counts in a packet."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from s2dask.errors import ConfigurationError, InputError
+from s2dask.errors import InputError
 from s2dask.instrument import BANDS, LINES_PER_PACKET
 from s2dask.instrument.telemetry import CRC_BYTES, ISP_HEAD_BYTES
 from s2dask.kernels import kernel
-
-LOST: Final = 1
-
-
-class Codec(Protocol):
-    """Decoder of source packets."""
-
-    def decode(
-        self, packets: NDArray[np.uint8], status: NDArray[np.uint8]
-    ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
-        """Return (16 packet, raw_column) uint16 counts, and which lines are bad, of (packet, byte) packets."""
-        ...
+from s2dask.l0.codec.interface import LOST
 
 
 @kernel
@@ -62,21 +43,3 @@ class Raw12:
         out = np.empty((LINES_PER_PACKET * packets.shape[0], columns), np.uint16)
         _unpack(packets, ISP_HEAD_BYTES, bad, out)
         return out, np.repeat(bad, LINES_PER_PACKET)
-
-
-@cache
-def codec(name: str) -> Codec:
-    """Return the codec of that name; `ConfigurationError` names what exists."""
-    if name == "raw12":
-        return Raw12()
-    found = {e.name: e for e in entry_points(group="s2dask.codecs")}
-    if name not in found:
-        raise ConfigurationError(f"no codec {name}", "L0", f"one of {', '.join(['raw12', *found])}")
-    made: Codec = found[name].load()()
-    return made
-
-
-def codec_of_packet(size: int, raw_columns: int) -> str:
-    """Return the codec that packets of a size and width must be of: ``raw12`` by its exact length, else ``mrcpb``."""
-    plain = ISP_HEAD_BYTES + LINES_PER_PACKET * raw_columns * 3 // 2 + CRC_BYTES
-    return "raw12" if size == plain else "mrcpb"

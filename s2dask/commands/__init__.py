@@ -1,0 +1,1 @@
+"""The command line by subject: arguments only, the work is done elsewhere."""

@@ -1,0 +1,163 @@
+"""The SAFE form of Level 0: a folder for the datastrip, and one for each granule (detector x scene)."""
+
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from s2dask.errors import InputMissing
+from s2dask.instrument.telemetry import VCID_HALF_SCENE, half_scene
+from s2dask.instrument.timing import SCENE_SECONDS
+from s2dask.io.safe_archive import SafeArchive
+from s2dask.io.safe_l0 import DEGRADED, LOST, manifest_sizes
+from s2dask.release.names import DatastripName, GranuleName, parse_iso
+from s2dask.release.safe_l0_ancillary import annotation, write_ancillary
+from s2dask.release.safe_l0_manifest import Product, inventory, manifest
+from s2dask.release.safe_l0_reports import Inspection, report
+from s2dask.release.safe_l0_strip import LOCATION, L0Strip, datastrip_facts, granule_facts
+from s2dask.release.safe_l0_xml import datastrip_metadata, granule_metadata
+from s2dask.release.safe_xml import write_document
+
+_SCHEMAS = ("S2_PDI_Level-0_{kind}_Metadata.xsd", "Inventory_Metadata.xsd", "OLQC_Report.xsd")
+
+
+def write_safe_l0(url: str, folder: Path, created: datetime, schemas: str | Path | None = None) -> list[Path]:
+    """Write the SAFE of an L0 store: the datastrip and all its granules.
+
+    Parameters
+    ----------
+    url : str
+        L0 store that the quick-look has located.
+    folder : Path
+        Where the product folders appear.
+    created : datetime
+        UTC; part of every name.
+    schemas : str or Path, optional
+        Folder with the XSD files of the mission, which go into ``rep_info``; they are not part of this package. Without
+        it ``rep_info`` stays empty.
+
+    Returns
+    -------
+    list of Path
+        The folder of the datastrip first.
+    """
+    strip = L0Strip.open(url, created)
+    scenes = range(int(strip.attrs["scenes"]))
+    granules = [_write_granule(strip, d, scene, folder, schemas) for d in strip.detectors for scene in scenes]
+    return [_write_datastrip(strip, folder, schemas), *granules]
+
+
+def _product(
+    strip: L0Strip, kind: str, name: DatastripName | GranuleName, detector: int = 0, scene: int = 0
+) -> Product:
+    a, found, granule = strip.attrs, strip.attrs[LOCATION], kind == "Granule"
+    facts = granule_facts(strip, detector, scene) if granule else None
+    start = strip.sensing(detector, scene) if granule else parse_iso(a["sensing_start"])
+    last = timedelta(seconds=(int(a["scenes"]) - 1) * SCENE_SECONDS)
+    cloud = facts.cloud_percentage if facts else float(np.mean([entry["cloud"] for entry in found["granules"]]))
+    degraded = facts.degraded_percentage if facts else datastrip_facts(strip).degradation[0]
+    return Product(
+        kind, str(name), str(strip.name) if granule else "", name.metadata, strip.name.unit, a["datatake_id"],
+        str(a.get("datatake_type", "INS-NOBS")), a["baseline"], int(a["absolute_orbit"]), int(a["relative_orbit"]),
+        detector, strip.created, start, start if granule else start + last,
+        facts.footprint if facts else np.array(found["footprint"]), cloud, round(100.0 - degraded, 6),
+        found["direction"] == "ASCENDING", (found["iers"]["file"], *found["gipps"]),
+    )  # fmt: skip
+
+
+def _write_packets(strip: L0Strip, detector: int, scene: int, folder: Path, name: GranuleName) -> None:
+    """Write a file of packets per band: those that came, each after its annotation."""
+    channel = VCID_HALF_SCENE[half_scene(detector)]
+    for b in strip.bands:
+        packets, status = (strip.read(detector, b, scene, key) for key in ("packets", "status"))
+        heads = np.stack([
+            np.frombuffer(annotation(channel, packets.shape[1], int(s == DEGRADED)), np.uint8) for s in status
+        ])  # fmt: skip
+        np.concatenate([heads, packets], 1)[status != LOST].tofile(folder / name.packets(b.name))
+
+
+def _write_granule(strip: L0Strip, detector: int, scene: int, target: Path, schemas: str | Path | None) -> Path:
+    name = strip.granule(detector, scene)
+    product = _product(strip, "Granule", name, detector, scene)
+    folder = _folders(target / str(name), ("IMG_DATA", "QI_DATA", "rep_info"))
+    _write_packets(strip, detector, scene, folder / "IMG_DATA", name)
+    write_document(granule_metadata(granule_facts(strip, detector, scene)), folder / name.metadata)
+    counts = [strip.counts(detector, b, scene) for b in strip.bands]
+    _finish(product, folder, schemas, name, *(sum(c[i] for c in counts) for i in (1, 2)))
+    return folder
+
+
+def _write_datastrip(strip: L0Strip, target: Path, schemas: str | Path | None) -> Path:
+    name = strip.name
+    product, facts = _product(strip, "Datastrip", name), datastrip_facts(strip)
+    folder = _folders(target / str(name), ("ANC_DATA", "QI_DATA", "rep_info"))
+    write_ancillary(strip, folder / "ANC_DATA")
+    write_document(datastrip_metadata(facts), folder / name.metadata)
+    _finish(product, folder, schemas, name, facts.degradation[1], facts.degradation[3])
+    return folder
+
+
+def _folders(folder: Path, parts: tuple[str, ...]) -> Path:
+    for part in parts:
+        (folder / part).mkdir(parents=True)
+    return folder
+
+
+def _finish(
+    product: Product, folder: Path, schemas: str | Path | None, name: DatastripName | GranuleName, lost: int,
+    degraded: int,
+) -> None:  # fmt: skip
+    """Write schemas, manifest, reports and inventory, in this order: each looks at what is there."""
+    if schemas is not None:
+        for pattern in _SCHEMAS:
+            source = Path(schemas) / pattern.format(kind=product.kind)
+            if not source.is_file():
+                raise InputMissing("a schema is missing", str(source), "give the folder of the mission's XSD files")
+            shutil.copyfile(source, folder / "rep_info" / source.name.replace("S2_PDI_", "S2_"))
+    write_document(manifest(product, folder), folder / "manifest.safe")
+    for checklist, inspections in _inspections(product, folder, lost, degraded).items():
+        file = name.report(checklist)
+        write_document(
+            report(file, product.name, product.kind, checklist, inspections, product.created), folder / "QI_DATA" / file
+        )
+    write_document(inventory(product, folder), folder / "Inventory_Metadata.xml")
+
+
+def _inspections(product: Product, folder: Path, lost: int, degraded: int) -> dict[str, list[Inspection]]:
+    """Look at a product that is written, and return what is found by checklist."""
+    safe = SafeArchive.open(folder)
+    sizes = manifest_sizes(safe)
+    absent = [name for name in sizes if name not in safe.names]
+    wrong = [n for n in sizes if n not in absent and (folder / n).stat().st_size != sizes[n]]
+    metadata = (folder / product.metadata).is_file()
+    there = Inspection("checkMetadata", "Metadata check.", "Metadata file is present.", metadata)
+    start = product.start.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    general = [
+        Inspection("Lost_Packets", "Lost packets.", f"{lost} packets lost", lost == 0, (("LOST_PACKETS", str(lost)),)),
+        Inspection(
+            "Degraded_Packets", "Degraded packets.", f"{degraded} packets degraded", degraded == 0,
+            (("DEGRADED_PACKETS", str(degraded)),),
+        ),
+    ]  # fmt: skip
+    sensor = [
+        Inspection(
+            "Missing_Lines", "Missing lines.", f"{16 * lost} lines missing", lost == 0,
+            (("MISSING_LINES", str(16 * lost)),),
+        ),
+        Inspection("Sensing_Time", "Sensing time.", "Sensing time is valid", True, (("SENSING_TIME", start),)),
+        Inspection(
+            "Corrupted_ISP", "Corrupted packets.", f"{degraded} errors detected", degraded == 0,
+            (("CORRUPTED_ISP", str(degraded)),),
+        ),
+    ]  # fmt: skip
+    form = [
+        Inspection("checkSafeManifest", "Safe Manifest check.", "Safe manifest present.", True),
+        Inspection(
+            "hrefExist", "Checks if all external references are present in the product directory.",
+            f"{len(absent)} of {len(sizes)} references absent, {len(wrong)} of another size", not absent and not wrong,
+        ),
+    ]  # fmt: skip
+    return {
+        "FORMAT_CORRECTNESS": [*form, there], "GENERAL_QUALITY": [*general, there], "SENSOR_QUALITY": [*sensor, there],
+    }  # fmt: skip
