@@ -67,6 +67,7 @@ def simulate(
         Path | None,
         typer.Option(help="Folder of a real L1B datastrip: its orbit, attitude, viewing directions and DEM are used."),
     ] = None,
+    codec: Annotated[str, typer.Option(help="Of image packets: ccsds122 (fixed rate) or raw12 (plain).")] = "ccsds122",
     lose_frames: Annotated[int, typer.Option(help="Frames to lose at random.")] = 0,
     bit_errors: Annotated[float, typer.Option(help="Symbol error rate on the link.")] = 0.0,
     dead_pixels: Annotated[int, typer.Option(help="Defective pixels per detector and band.")] = 0,
@@ -87,6 +88,7 @@ def simulate(
         aot=aot,
         water_vapour=water_vapour,
         geometry=None if geometry is None else str(geometry),
+        codec=codec,
         lose_frames=lose_frames,
         bit_errors=bit_errors,
         dead_pixels=dead_pixels,
@@ -109,7 +111,7 @@ def run(
         bool, typer.Option("--allow-gaps", help="Go on without announced files that are not there; losses are counted.")
     ] = False,
     orbit: Annotated[int | None, typer.Option(help="Absolute orbit, for a session of EDRS.")] = None,
-    safe: Annotated[bool, typer.Option("--safe", help="With --to L0: deliver SAFE granules and datastrip too.")] = False,
+    safe: Annotated[bool, typer.Option("--safe", help="With --to L0: deliver SAFE products too.")] = False,
 ) -> None:
     """Process a session or a real L1C product."""
     from s2dask.cluster.local import local_client

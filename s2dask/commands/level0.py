@@ -121,7 +121,7 @@ def info(
 def quicklook(
     datastrip: Annotated[str, typer.Argument(help="L0 datastrip (Zarr), as made by `s2dask run SESSION --to L0`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write (PNG).")] = Path("quicklook.png"),
-    aux: Annotated[str | None, typer.Option(help="Folder of GIPPs, DEM, geoid and IERS; default: the session's.")] = None,
+    aux: Annotated[str | None, typer.Option(help="Folder of auxiliary files; default: the session's.")] = None,
 ) -> None:
     """Draw all detectors of an L0 datastrip on the ground, with footprints and preliminary clouds."""
     from s2dask.production.quicklook import quicklook as draw

@@ -35,7 +35,8 @@ def error_tables(measured: Measured) -> tuple[Table, Table]:
     g, rays, clouds = measured.geolocation, measured.rays, measured.clouds
     rest = [
         ("geolocation rms", f"{g.rms:.2f} m", f"{g.patches} patches of B04, worst {g.worst:.2f} m"),
-        ("rays, true attitude", f"{1e3 * rays.true:.2f} mm", f"rms of {rays.rays} rays, worst {1e3 * rays.worst:.2f} mm"),
+        ("rays, true attitude", f"{1e3 * rays.true:.2f} mm",
+         f"rms of {rays.rays} rays, worst {1e3 * rays.worst:.2f} mm"),
         ("rays, told attitude", f"{rays.told:.2f} m", "rms of the same rays: its noise"),
         ("geolocation mean", f"{g.east:+.2f} m E, {g.north:+.2f} m N", ""),
         ("aerosol optical thickness", f"{measured.aot:+.3f}", "mean of the tile, at 550 nm"),

@@ -163,6 +163,12 @@ def _lost_elsewhere(plan: Mapping[Key, tuple[PacketTable, float]]) -> None:
         raise InputError(f"no packet of D{missing[0][0]:02d} {missing[0][1]}", "MSI_Merge", "a whole band was lost")
 
 
+def _first_good(table: PacketTable, streams: Sequence[str]) -> NDArray[np.uint8]:
+    """Return the first packet of a table with a right checksum, which tells the codec."""
+    k = int(np.argmax(table.good))
+    return np.fromfile(streams[int(table.stream[k])], np.uint8, table.size, offset=int(table.offset[k]))
+
+
 def _strip(
     images: dict[Key, _Image],
     house: Joined,
@@ -175,7 +181,7 @@ def _strip(
     origin = strip_origins(begun)
     made = {key: _table(images.pop(key), origin[key], *key) for key in begun}
     tables = {key: table for key, (table, _) in made.items()}
-    codecs = {codec_of_packet(t.size, band(n).raw_columns) for (_, n), t in tables.items()}
+    codecs = {codec_of_packet(t.size, band(n).raw_columns, _first_good(t, streams)) for (_, n), t in tables.items()}
     if len(codecs) != 1:
         raise InputError(f"image packets of {sorted(codecs)}", "MSI_Merge", "one datatake has one compression")
     if checked:

@@ -86,8 +86,8 @@ class Quicklook:
 def coarse_cells(l0: str, detector: int, name: str, scene: int) -> np.ndarray:
     """Return the cells of 8 x 8 pixels of a granule and band, (line / 8, raw_column / 8) float32 [LSB].
 
-    A codec that has ``coarse(packets, status)`` gives them without decoding the rest; uncompressed packets are averaged
-    as they lie; any other codec decodes.
+    A codec that has ``decode_coarse(packets, status)``, which returns cells and bad rows, gives them without decoding
+    the rest; uncompressed packets are averaged as they lie; any other codec decodes.
     """
     b, where = band(name), packet_path(detector, name)
     part = slice(scene * b.packets_per_scene, (scene + 1) * b.packets_per_scene)
@@ -96,8 +96,9 @@ def coarse_cells(l0: str, detector: int, name: str, scene: int) -> np.ndarray:
     if used == "raw12":
         return average_packed(packets, status, ISP_HEAD_BYTES, b.raw_columns)
     decoder: Any = codec(used)
-    if hasattr(decoder, "coarse"):
-        return np.asarray(decoder.coarse(packets, status), np.float32)
+    if hasattr(decoder, "decode_coarse"):
+        cells, bad = decoder.decode_coarse(packets, status)
+        return np.where(bad[:, None], np.float32(np.nan), cells.astype(np.float32))
     return average_lines(*decoder.decode(packets, status))
 
 

@@ -23,6 +23,7 @@ from s2dask.instrument.telemetry import (
     VC_COUNTER_MODULO,
 )
 from s2dask.kernels import kernel
+from s2dask.l0.codec.ccsds122 import encode_strip
 
 Bytes = NDArray[np.uint8]
 SPACECRAFT_ID: Final = 42
@@ -86,8 +87,10 @@ def pack12(lines, out):  # type: ignore[no-untyped-def]
             at += 3
 
 
-def image_packets(lines: NDArray[np.uint16], apid: int, gps: NDArray[np.int64]) -> Bytes:
-    """Return the uncompressed source packets of the lines of one scene.
+def image_packets(
+    lines: NDArray[np.uint16], apid: int, gps: NDArray[np.int64], packet_length: int | None = None
+) -> Bytes:
+    """Return the source packets of the lines of one scene, (packet, byte) uint8.
 
     Parameters
     ----------
@@ -96,9 +99,16 @@ def image_packets(lines: NDArray[np.uint16], apid: int, gps: NDArray[np.int64]) 
     apid : int
     gps : (packet) int64 [ns]
         Date of the first line of each packet.
+    packet_length : int, optional
+        Bytes of a packet, which CCSDS 122.0-B fills at a fixed rate; default: uncompressed.
     """
-    payload = np.empty((lines.shape[0] // 16, 16 * lines.shape[1] * 3 // 2), np.uint8)
-    pack12(lines, payload)
+    if packet_length is None:
+        payload = np.empty((lines.shape[0] // 16, 16 * lines.shape[1] * 3 // 2), np.uint8)
+        pack12(lines, payload)
+    else:
+        size = packet_length - ISP_HEAD_BYTES - CRC_BYTES
+        strips = (encode_strip(lines[k : k + 16], size) for k in range(0, lines.shape[0], 16))
+        payload = np.frombuffer(b"".join(strips), np.uint8).reshape(-1, size)
     return source_packets(payload, apid, gps)
 
 

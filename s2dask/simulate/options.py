@@ -39,6 +39,8 @@ class SimulationOptions:
         Probability that a byte of a frame is received wrong.
     dead_pixels : int
         Defective pixels of each detector and band.
+    codec : str
+        ``ccsds122``, at the mission's fixed rates, or ``raw12``, uncompressed.
     attitude_noise : float
         Deviation of the error of the measured attitude about each axis [rad]; 3e-7 are 0.24 m on the ground.
     """
@@ -58,6 +60,7 @@ class SimulationOptions:
     lose_frames: int = 0
     bit_errors: float = 0.0
     dead_pixels: int = 0
+    codec: str = "ccsds122"
     attitude_noise: float = 3e-7
 
     def __post_init__(self) -> None:
@@ -65,6 +68,7 @@ class SimulationOptions:
             ("detector", self.detectors, DETECTORS),
             ("band", self.bands, tuple(BANDS)),
             ("unit", (self.unit,), tuple(UNITS)),
+            ("codec", (self.codec,), ("ccsds122", "raw12")),
         ):
             wrong = [v for v in values if v not in known]
             if wrong or not values or len(set(values)) != len(values):

@@ -215,7 +215,8 @@ def _scene_stream(
             lines = raw[name, d][scene * b.lines_per_scene : (scene + 1) * b.lines_per_scene]
             number = 16 * (scene * b.packets_per_scene + np.arange(b.packets_per_scene))
             dates = job.start[d, name] + np.round(number * LINE_PERIOD * b.line_factor * NANO).astype(np.int64)
-            packets = image_packets(lines, apid(d, b.index), dates)
+            length = None if job.options.codec == "raw12" else b.packet_length
+            packets = image_packets(lines, apid(d, b.index), dates, length)
             rows.extend((int(t), apid(d, b.index), p) for t, p in zip(dates, packets, strict=True))
     rows.sort(key=lambda row: row[:2])
     sizes = np.array([p.size for *_, p in rows])
@@ -238,8 +239,10 @@ def _ancillary(platform: Platform) -> tuple[NDArray[np.uint8], NDArray[np.int64]
 
 
 def _lost_frames(job: Pass, detectors: Sequence[int], channel: int) -> NDArray[np.int64]:
-    lines = sum(BANDS[n].lines_per_scene * BANDS[n].raw_columns for n in job.options.bands) * len(detectors)
-    total = int(lines * job.scenes * 1.5 / MPDU_ZONE_BYTES)
+    pixels = (BANDS[n].lines_per_scene * BANDS[n].raw_columns * 1.5 for n in job.options.bands)
+    coded = (BANDS[n].packets_per_scene * BANDS[n].packet_length for n in job.options.bands)
+    scene = sum(pixels if job.options.codec == "raw12" else coded)
+    total = int(scene * len(detectors) * job.scenes / MPDU_ZONE_BYTES)
     channels = sorted({half_scene(d) for d in job.options.detectors})
     share, rest = divmod(job.options.lose_frames, len(channels))
     wanted = share + (rest if channel == channels[0] else 0)

@@ -40,6 +40,7 @@ from s2dask.release.datastrip import release_datastrip
 from s2dask.release.names import parse_iso
 from s2dask.release.safe_l0 import write_safe_l0
 from s2dask.release.safe_manifest import checksum
+from s2dask.simulate.coding import image_packets
 from s2dask.simulate.options import SimulationOptions
 from s2dask.simulate.session import simulate
 
@@ -194,8 +195,20 @@ def test_the_picture_is_in_ground_geometry(session: Session) -> None:
     assert 0.4 < shown.any(-1).mean() < 0.95
 
 
-def test_cells_of_packed_lines_are_those_of_decoded_lines(session: Session) -> None:
+def test_the_coarse_level_is_the_mean_of_decoded_lines(session: Session) -> None:
     packets = _read(session.l0, f"{packet_path(6, 'B11')}/packets")[:6]
+    status = np.array([0, 0, 1, 0, 0, 0], np.uint8)
+    cells, bad = codec("ccsds122").decode_coarse(packets, status)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(bad, np.repeat(status == 1, 2))
+    mean = average_lines(*codec("ccsds122").decode(packets, status))
+    # a low-pass is no mean where the land is bright beside the sea
+    assert np.nanmedian(np.abs(cells - mean)[~bad]) < 8.0
+    assert np.isnan(mean[bad]).all()
+
+
+def test_cells_of_packed_lines_are_those_of_decoded_lines() -> None:
+    lines = np.random.default_rng(4).integers(0, 4096, (96, 1296), np.uint16)
+    packets = image_packets(lines, 336, np.zeros(6, np.int64))
     status = np.array([0, 0, 1, 0, 2, 0], np.uint8)
     packed = average_packed(packets, status, 114, 1296)
     np.testing.assert_allclose(packed, average_lines(*codec("raw12").decode(packets, status)), rtol=1e-6)
@@ -284,7 +297,7 @@ def test_the_facts_of_the_granule_are_those_of_its_packets(session: Session, saf
         size = (safe[1] / "IMG_DATA" / f"{safe[1].name[:-7]}_{name}.bin").stat().st_size
         assert size == records.count.size * (ANNOTATION_BYTES + records.packets.shape[1])
     assert granule.facts.position == 1
-    assert granule.codec == "raw12"
+    assert granule.codec == "ccsds122"
     # one scene: the stop of the datastrip, which is the start of its last scene, is its start
     assert parse_iso(datastrip.stop) == parse_iso(datastrip.start)
 
@@ -325,8 +338,9 @@ def test_a_cut_granule_of_ours_is_refused_and_read_on_request(safe: list[Path], 
     folder = tmp_path / safe[1].name
     shutil.copytree(safe[1], folder)
     band_file = next((folder / "IMG_DATA").glob("*_B10.bin"))
-    band_file.write_bytes(band_file.read_bytes()[: 5 * 31240 + 100])
-    with pytest.raises(Exception, match=r"_B10\.bin has 156300 of"):
+    whole = 5 * (ANNOTATION_BYTES + band("B10").packet_length)
+    band_file.write_bytes(band_file.read_bytes()[: whole + 100])
+    with pytest.raises(Exception, match=rf"_B10\.bin has {whole + 100} of"):
         read_granule(folder)
     notes = import_l0(safe[0], [folder], str(tmp_path / "cut.zarr"), allow_truncated=True)
     assert any("B10: 5 whole packets" in note for note in notes)

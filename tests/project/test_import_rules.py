@@ -32,8 +32,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "commands": ORCHESTRATION | {"cluster"},
     # orchestrates as the command line does: it makes a session, runs it and compares the products with its truth
     "demo": ORCHESTRATION | {"cluster", "simulate", "geometry", "auxdata"},
-    # not the terrain of the location code: the simulator traces rays by its own route
-    "simulate": {"io", *(f"auxdata.{m}" for m in ("datastrip", "iers", "meteo", "time"))}
+    # not the terrain of the location code: the simulator traces rays by its own route; an encoder is a format, and
+    # what the decoder makes of it is compared with the image before it
+    "simulate": {"io", "l0.codec.ccsds122", *(f"auxdata.{m}" for m in ("datastrip", "iers", "meteo", "time"))}
     | {f"auxdata.{m}" for m in ("gipp_geometry", "gipp_radiometry", "gipp_set")},
 }
 """By package, beside itself and the foundations; a level's modules are `algorithm` or `stage`."""
