@@ -88,7 +88,7 @@ def _no_gipp(session: Path) -> str:
 def _no_attitude(session: Path) -> str:
     """Take away the channel that carries the ancillary data, DSIB and all."""
     shutil.rmtree(_channel(session, 2))
-    return "S2A_"
+    return "no DSIB of channel 2"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def _no_attitude(session: Path) -> str:
         (_broken_dsib, InputError.exit_code, "fetch it again"),
         (_noise, InputError.exit_code, "fetch it again"),
         (_no_gipp, InputMissing.exit_code, ""),
-        (_no_attitude, InputError.exit_code, ""),
+        (_no_attitude, InputMissing.exit_code, "fetch it again"),
     ],
 )
 def test_a_damaged_session_is_refused(

@@ -17,10 +17,11 @@ from s2dask.simulate.session import simulate
 
 BANDS = ("B02", "B8A", "B10", "B11", "B12")
 LOST_FRAMES, DEAD_PIXELS = 30, 3
-CLEAN = SimulationOptions(detectors=(6,), bands=BANDS, window=3000, scenes=1, seed=5)
+# uncompressed, for compression spreads what a dead pixel is over its surroundings
+CLEAN = SimulationOptions(detectors=(6,), bands=BANDS, window=3000, scenes=1, seed=5, codec="raw12")
 HURT = SimulationOptions(
     detectors=(6,), bands=BANDS, window=3000, scenes=1, seed=5, lose_frames=LOST_FRAMES, bit_errors=2e-4,
-    dead_pixels=DEAD_PIXELS,
+    dead_pixels=DEAD_PIXELS, codec="raw12",
 )  # fmt: skip
 
 

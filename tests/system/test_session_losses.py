@@ -26,7 +26,7 @@ from s2dask.simulate.session import simulate
 from s2dask.simulate.telemetry import IDLE_LEAD
 
 BANDS = ("B01", "B09")
-OPTIONS = SimulationOptions(detectors=(6, 7), bands=BANDS, window=600, scenes=2, seed=4)
+OPTIONS = SimulationOptions(detectors=(6, 7), bands=BANDS, window=600, scenes=2, seed=4, codec="raw12")
 FRAMES = 300
 """In a file; the simulator's own are larger than the session."""
 
