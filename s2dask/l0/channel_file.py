@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2dask.errors import InputError
-from s2dask.instrument.telemetry import VCID_HALF_SCENE, VCID_IDLE, VCID_SAD
+from s2dask.instrument.telemetry import VCID_HALF_SCENE, VCID_IDLE, VCID_SAD, channel_kind
 from s2dask.l0.blocks import block_of, read_pieces
 from s2dask.l0.frames import Frames, FrameStream
+from s2dask.l0.packet_file import transfer_frames
 from s2dask.l0.packet_stream import Packets, PacketStream
 from s2dask.l0.packets import index_packets
 
@@ -93,13 +94,16 @@ class FileResult:
         By virtual channel.
     counters : mapping of str to int
         frames, skipped_bytes, corrected_frames, corrected_symbols, uncorrectable_frames, corrected_codewords,
-        uncorrectable_codewords, bit_slips, inverted_frames.
+        uncorrectable_codewords, bit_slips, inverted_frames, housekeeping_frames.
+    housekeeping : str or None
+        File with the transfer frames of housekeeping telemetry, 1912 bytes each.
     """
 
     name: str
     channel: int
     parts: Mapping[int, FilePart]
     counters: Mapping[str, int]
+    housekeeping: str | None = None
 
 
 def packet_kind(virtual: int) -> str:
@@ -188,23 +192,39 @@ class Demultiplexer:
     where: str
     images: bool = True
     writers: dict[int, _Writer] = field(default_factory=dict)
+    housekeeping: int = 0
 
     @property
     def known(self) -> tuple[int, ...]:
-        """Virtual channels that may come here."""
+        """Virtual channels of images, ancillary data and nothing that may come here."""
         return tuple(sorted({VCID_HALF_SCENE[self.channel], VCID_SAD, VCID_IDLE}))
 
+    @property
+    def housekeeping_file(self) -> Path:
+        """Where the frames of housekeeping telemetry are kept, end to end, as its products hold them."""
+        return self.stem.with_name(f"{self.stem.name}.hktm")
+
     def feed(self, frames: Frames) -> None:
-        """Take frames; one of a virtual channel that does not belong here is refused."""
-        there = np.unique(frames.channel)
-        strange = [int(c) for c in there if int(c) not in self.known]
+        """Take frames; those of the other half scene are refused, those of no named channel are housekeeping."""
+        there = [int(c) for c in np.unique(frames.channel)]
+        strange = [c for c in there if c in VCID_HALF_SCENE.values() and c not in self.known]
         if strange:
             expected = f"expected {list(self.known)}"
             raise InputError(f"virtual channels {strange} on channel {self.channel}", self.where, expected)
-        for virtual in (int(c) for c in there if c != VCID_IDLE):
+        self._keep(frames, [c for c in there if channel_kind(c) == "housekeeping"])
+        for virtual in (c for c in there if c in self.known and c != VCID_IDLE):
             path = self.stem.with_name(f"{self.stem.name}.vc{virtual:02d}")
             writer = self.writers.setdefault(virtual, _Writer(virtual, path, self.images or virtual == VCID_SAD))
             writer.feed(frames, frames.channel == virtual)
+
+    def _keep(self, frames: Frames, channels: list[int]) -> None:
+        """Put the frames of housekeeping telemetry aside."""
+        chosen = np.isin(frames.channel, channels)
+        if chosen.any():
+            kept = (getattr(frames, n)[chosen] for n in ("spacecraft", "channel", "counter", "pointer", "zone"))
+            with self.housekeeping_file.open("ab" if self.housekeeping else "wb") as file:
+                file.write(transfer_frames(*kept).data)
+            self.housekeeping += int(chosen.sum())
 
     def close(self) -> dict[int, FilePart]:
         """Return what was found, by virtual channel."""
@@ -250,9 +270,10 @@ def decode_blocks(
         "frames": found.received, "skipped_bytes": found.skipped_bytes, "corrected_frames": found.corrected,
         "corrected_symbols": found.corrected_symbols, "uncorrectable_frames": found.uncorrectable,
         "corrected_codewords": found.corrected_codewords, "uncorrectable_codewords": found.uncorrectable_codewords,
-        "bit_slips": found.slips, "inverted_frames": found.inverted,
+        "bit_slips": found.slips, "inverted_frames": found.inverted, "housekeeping_frames": sorter.housekeeping,
     }  # fmt: skip
-    return FileResult(where, channel, sorter.close(), counters)
+    kept = str(sorter.housekeeping_file) if sorter.housekeeping else None
+    return FileResult(where, channel, sorter.close(), counters, kept)
 
 
 def decode_file(path: str, channel: int, work: str) -> FileResult:

@@ -7,13 +7,14 @@ from typing import Any
 import fsspec
 import numpy as np
 import pytest
-from link_model import START, Link, write_session
+from link_model import START, Link, any_packet, framed, plain, write_session
 from numpy.typing import NDArray
 
 from s2dask.errors import InputError
 from s2dask.instrument import band
 from s2dask.l0 import channel_file
 from s2dask.l0.channel_file import FileResult, decode_blocks, decode_file
+from s2dask.l0.packet_file import split_frames
 from s2dask.l0.session import scan_session
 from s2dask.l0.stage import (
     COMPLETE,
@@ -106,6 +107,23 @@ def test_frames_that_come_in_two_files_count_once(link: Link, parts: list[Bytes]
 def test_a_file_of_the_other_channel_is_refused(link: Link, parts: list[Bytes], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ch1_DSDB_00002.raw: virtual channels \[20\] on channel 1"):
         _plan(tmp_path, {1: [parts[0], link.channel(2)[:99], *parts[1:]], 2: [link.channel(2)]})
+
+
+@pytest.mark.row("IPF-02")
+def test_housekeeping_telemetry_is_kept_apart(link: Link, tmp_path: Path) -> None:
+    """Frames of a virtual channel with no other name come among the images."""
+    random = np.random.default_rng(3)
+    house = framed([any_packet(random, 900, k) for k in range(40)], 7)
+    images = link.channel(1)
+    mixed = np.concatenate([images[:50], house[:11], images[50:], house[11:]])
+    plan = _plan(tmp_path, {1: [mixed], 2: [link.channel(2)]})
+    _whole(plan, link)
+    assert (plan.gaps, plan.counters["lost_packets"]) == ((), 0)
+    assert plan.counters["housekeeping_frames"] == len(house)
+    (kept,) = tmp_path.rglob("*.hktm")
+    found = split_frames(np.fromfile(kept, np.uint8), kept.name)
+    assert {int(v) for v in found[:, 1] & 0x3F} == {7}
+    np.testing.assert_array_equal(found[:, 8:], plain(house)[:, 12 : 12 + 1904])
 
 
 def test_small_files_do_not_cost_a_packet(link: Link, tmp_path: Path) -> None:
