@@ -28,7 +28,7 @@ test: venv
 	$(BIN)/python -m pytest -q -m "not slow"
 
 test-all: venv
-	$(BIN)/python -m pytest -q
+	S2DASK_HYPOTHESIS=free $(BIN)/python -m pytest -q
 
 bench: venv
 	$(BIN)/python benchmarks/run.py

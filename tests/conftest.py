@@ -4,6 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# the same examples at every run, so that a red run is about the change; `make test-all` looks for new ones
+settings.register_profile("fixed", derandomize=True)
+settings.register_profile("free")
+settings.load_profile(os.environ.get("S2DASK_HYPOTHESIS", "fixed"))
 
 ROOT = Path(__file__).resolve().parents[1]
 
