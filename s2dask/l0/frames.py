@@ -32,6 +32,8 @@ SEARCH_BYTES: Final = 1 << 20
 """In which the format of an unknown mission is looked for; then twice as much, and so on."""
 LONGEST_SEARCH: Final = 16 << 20
 
+ENOUGH: Final = 8
+"""Clean frames that settle which spacecraft a stream is of."""
 
 @dataclass(frozen=True, slots=True)
 class FrameCounters:
@@ -175,6 +177,7 @@ class FrameStream:
         self._position = Position()
         self._sought = SEARCH_BYTES
         self._samples: NDArray[np.uint8] | None = None
+        self._spacecraft: int | None = None
         self._phase: int | None = None
         self._end = 0
 
@@ -262,6 +265,9 @@ class FrameStream:
         chosen = self.format or self._formats[0]
         frames ^= mask(chosen.coded_bytes, self.randomised)
         lanes = damaged_lanes(frames, chosen.code) if chosen.code else np.zeros(len(frames), np.int64)
+        clean = _spacecraft(frames[(lanes == 0) & (frames[:, 0] >> 6 == AOS)])
+        if clean.size >= ENOUGH:
+            self._spacecraft = int(np.bincount(clean).argmax())
         return self._settle(frames, lanes)
 
     def _settle(self, frames: NDArray[np.uint8], lanes: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -269,6 +275,9 @@ class FrameStream:
         bad = np.flatnonzero(lanes)
         words, symbols, failed = correct_frames(frames, bad, lanes[bad], (self.format or self._formats[0]).code).T
         keep = frames[:, 0] >> 6 == AOS
+        if self._spacecraft is not None:
+            # the code is cyclic: bytes gained behind a marker can make other codewords, with a header of chance
+            keep &= _spacecraft(frames) == self._spacecraft
         if self.randomised is None:
             keep[:] = False
         keep[bad[failed > 0]] = False
@@ -302,6 +311,11 @@ class FrameStream:
         self._rest = self._rest[drop:].copy()
         position.move(8 * drop)
         self._end -= 8 * drop
+
+
+def _spacecraft(frames: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the identifiers of the spacecraft in frame headers."""
+    return (frames[:, 0].astype(np.int64) & 0x3F) << 2 | frames[:, 1] >> 6
 
 
 def join(parts: Sequence[Frames]) -> Frames:

@@ -212,6 +212,17 @@ def test_any_cut_of_a_damaged_stream_gives_the_same(changes: list[tuple[str, int
     assert counters.received == len(ranks) + counters.uncorrectable
 
 
+@given(st.integers(0, 88), st.sampled_from([31, 32, 33, 64]), st.integers(1, 8))
+@settings(max_examples=40, deadline=None)
+def test_bytes_gained_behind_a_marker_make_no_frame(at: int, bit: int, words: int) -> None:
+    """The code is cyclic: a frame that comes four bytes late is nearly all of codewords too."""
+    data = edited([("gain", at * CADU_BYTES * 8 + bit, 32 * words)])
+    found = in_pieces(data, [])
+    ranks = (found.counter - COUNTS[0]) % (1 << 24)
+    assert (ranks < len(WHOLE.zone)).all()
+    np.testing.assert_array_equal(found.zone, WHOLE.zone[ranks])
+
+
 @given(edits, st.integers(7, 400))
 @settings(max_examples=4, deadline=None)
 def test_small_blocks_give_the_same(changes: list[tuple[str, int, int]], size: int) -> None:
