@@ -47,7 +47,6 @@ def _declared(folder: Path) -> list[tuple[int, int, NDArray[np.float64]]]:
     ]  # fmt: skip
 
 
-@pytest.mark.row("IPF-05")
 def test_footprints_of_real_granules(folder: Path, terrain: Terrain, model: ViewingModel) -> None:
     """All corners but one to 0.2 m; that one lies on a mountain which is 500 m higher in the processor's own DEM."""
     geod, far = Geod(ellps="WGS84"), []

@@ -195,7 +195,7 @@ def test_the_picture_is_in_ground_geometry(session: Session) -> None:
     assert 0.4 < shown.any(-1).mean() < 0.95
 
 
-def test_the_coarse_level_is_the_mean_of_decoded_lines(session: Session) -> None:
+def test_the_coarse_level_follows_the_mean_of_decoded_lines(session: Session) -> None:
     packets = _read(session.l0, f"{packet_path(6, 'B11')}/packets")[:6]
     status = np.array([0, 0, 1, 0, 0, 0], np.uint8)
     cells, bad = codec("ccsds122").decode_coarse(packets, status)  # type: ignore[attr-defined]
