@@ -19,8 +19,9 @@ table{border-collapse:collapse;margin:.6rem 0} td,th{padding:.2rem .8rem;text-al
 border-bottom:1px solid #e7ecf1}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 .PASSED{color:#1a7f37;font-weight:600}.FAILED{color:#b3261e;font-weight:600}.ERROR{color:#9a6700;font-weight:600}
-figure{display:inline-block;margin:0 1rem 1rem 0;vertical-align:top}
-img{max-width:540px;width:100%;image-rendering:auto}
+.pictures{display:flex;flex-wrap:wrap;gap:1rem}
+figure{margin:0;max-width:48%}
+img{width:100%;height:460px;object-fit:contain;object-position:left}
 figcaption{color:#57606a;font-size:.9rem} code{background:#f2f5f8;padding:0 .25rem;overflow-wrap:anywhere}
 </style></head><body>
 <h1>{{ title }}</h1><p>{{ subtitle }}</p>
