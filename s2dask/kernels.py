@@ -3,11 +3,12 @@
 numba's own cache has two holes that kill worker processes with signal 11. It looks at the file of a kernel but not at
 the files of the kernels that it calls, so that old code may run with new arguments; and it gives two signatures that
 two processes compile at the same time one and the same file (numba issues 4807 and 10128). Here a cached kernel is
-valid for one state of all our sources, and is written and read under a lock.
+valid for one state of its source and of all those that it imports, and is written and read under a lock.
 """
 
 import fcntl
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -21,13 +22,41 @@ from numba.core.dispatcher import Dispatcher
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+_PACKAGE = Path(__file__).resolve().parent
+_IMPORT = re.compile(rf"^\s*(?:from|import) +({_PACKAGE.name}[\w.]*)(?: +import +(\([^)]*\)|[^\n]*))?", re.MULTILINE)
+
+
+def _files(module: str) -> Iterator[Path]:
+    """Yield the files of a module of ours, and of the packages that it is in."""
+    path = _PACKAGE
+    yield path / "__init__.py"
+    for part in module.split(".")[1:]:
+        path /= part
+        yield path.with_suffix(".py")
+        yield path / "__init__.py"
+
+
 @cache
-def sources_digest() -> str:
-    """Return a digest of every source file of the package."""
-    package = Path(__file__).resolve().parent
+def _imported(source: Path) -> frozenset[Path]:
+    """Return the files of ours that a file imports."""
+    found: set[Path] = set()
+    for module, names in _IMPORT.findall(source.read_text("utf-8")):
+        found.update(_files(module))
+        for name in re.findall(r"\w+", names):
+            found.update(_files(f"{module}.{name}"))
+    return frozenset(path for path in found if path.is_file())
+
+
+@cache
+def sources_digest(source: Path) -> str:
+    """Return a digest of a source file and of all those of the package that it stands on."""
+    known, fresh = {source}, [source]
+    while fresh:
+        fresh = [path for path in _imported(fresh.pop()) if path not in known] + fresh
+        known.update(fresh)
     digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        digest.update(str(path.relative_to(package)).encode())
+    for path in sorted(known):
+        digest.update(str(path.relative_to(_PACKAGE)).encode() if path.is_relative_to(_PACKAGE) else b"")
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -59,7 +88,9 @@ class _SharedCache(FunctionCache):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
-        self._cache_file = _LockedFile(self._cache_path, self._impl.filename_base, sources_digest())
+        self._cache_file = _LockedFile(
+            self._cache_path, self._impl.filename_base, sources_digest(Path(function.__code__.co_filename))
+        )
 
 
 def _compile(function: F, **options: Any) -> F:

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from s2dask.kernels import inline_kernel, kernel, sources_digest
+from s2dask import kernels
+from s2dask.kernels import inline_kernel, kernel
 
 _MODULE = '''
 import numpy as np
@@ -41,9 +43,8 @@ def test_processes_that_compile_at_once_do_not_mix_up_signatures(tmp_path: Path)
     assert len(list((tmp_path / "cache").rglob("*.nbc"))) == 6
 
 
-def test_a_change_of_any_source_makes_the_cache_stale(tmp_path: Path) -> None:
-    source = tmp_path / "race.py"
-    source.write_text(_MODULE)
+def test_a_change_of_what_a_kernel_stands_on_makes_the_cache_stale(tmp_path: Path) -> None:
+    (tmp_path / "race.py").write_text(_MODULE)
     code = "import race, numpy as np; race.total(np.arange(9)); print(sum(race.total.stats.cache_hits.values()))"
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
 
@@ -51,13 +52,38 @@ def test_a_change_of_any_source_makes_the_cache_stale(tmp_path: Path) -> None:
         run = subprocess.run([sys.executable, "-c", before + code], env=environment, capture_output=True, check=True)
         return int(run.stdout)
 
-    other = "import s2dask.kernels as k; k.sources_digest = lambda: 'other'; "
+    other = "import s2dask.kernels as k; k.sources_digest = lambda path: 'other'; "
     assert (hits(), hits(), hits(other), hits(other)) == (0, 1, 0, 1)
 
 
-def test_kernels_work_without_their_compiler() -> None:
-    assert len(sources_digest()) == 64
+def test_a_digest_covers_what_is_imported_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "s2dask"
+    texts = {
+        "__init__": "", "a": "from s2dask.b import (\n    f,\n    g,\n)", "b": "from s2dask import c", "c": "X = 1",
+        "d": "X = 1", "sub/__init__": "from s2dask.d import X", "sub/e": "",
+    }  # fmt: skip
+    (package / "sub").mkdir(parents=True)
+    for name, text in texts.items():
+        (package / f"{name}.py").write_text(text)
+    monkeypatch.setattr(kernels, "_PACKAGE", package)
 
+    def digests() -> dict[str, str]:
+        kernels._imported.cache_clear()
+        kernels.sources_digest.cache_clear()
+        return {name: kernels.sources_digest(package / f"{name}.py") for name in ("a", "b", "d", "sub/e")}
+
+    before = digests()
+    (package / "c.py").write_text("X = 2")
+    after = digests()
+    assert {name for name in before if before[name] != after[name]} == {"a", "b"}
+    (package / "a.py").write_text("from s2dask.sub.e import y")
+    before = digests()
+    (package / "d.py").write_text("X = 3")
+    after = digests()
+    assert {name for name in before if before[name] != after[name]} == {"a", "d", "sub/e"} - {"sub/e"}
+
+
+def test_kernels_work_without_their_compiler() -> None:
     @kernel
     def double(values: np.ndarray) -> np.ndarray:
         return 2 * values
