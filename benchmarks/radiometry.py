@@ -2,8 +2,13 @@
 
     taskset -c 0 python benchmarks/radiometry.py [figures.jsonl]
 
-Each measurement alternates ours, NumPy and memcpy; medians of CPU time are reported.
+Each measurement alternates ours, NumPy and memcpy; medians of CPU time are reported. Pixels are the raw ones of all
+bands of a case, blind ones included; memory is that of the raw lines and of everything that is made of them.
 """
+
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,9 +60,17 @@ def _leak(victim: str, y: NDArray[np.float32], source: str) -> NDArray[np.float3
     return met if to <= of else met.reshape(-1, to // of, y.shape[1]).mean(axis=1, dtype=np.float32)
 
 
+def _replace(y: NDArray[np.float32], p: BandParameters) -> None:
+    d = p.defects
+    left, right = (y[:, d.source[:, k]] for k in (0, 1))
+    y[:, d.column] = left + d.weight[:, 1] * (right - left)
+
+
 def numpy_chain(raw: Images, parameters: RadiometricParameters) -> dict[str, tuple[NDArray[np.uint16], ...]]:
     """Make the same correction, one NumPy expression per step, for lines that are all good."""
     y = {name: _offset_free(lines, parameters.bands[name]) for name, lines in raw.items()}
+    for name in y if len(y) > 1 else ():
+        _replace(y[name], parameters.bands[name])  # sources of crosstalk
     out: dict[str, tuple[NDArray[np.uint16], ...]] = {}
     for name, lines in raw.items():
         p, b = parameters.bands[name], band(name)
@@ -70,10 +83,10 @@ def numpy_chain(raw: Images, parameters: RadiometricParameters) -> dict[str, tup
             z = z * (c[2] + z * (c[1] + z * c[0]))
         else:
             z = np.where(z <= c[2], c[0] * z, c[1] * z + (c[0] - c[1]) * c[2])
-        d = p.defects
-        z[:, d.column] = z[:, d.left] + d.weight * (z[:, d.right] - z[:, d.left])
+        _replace(z, p)
         quality = np.where(lines[:, b.blind : b.raw_columns - b.blind] >= 4095, np.uint16(128), np.uint16(0))
-        quality[:, d.column] = quality[:, d.left] | quality[:, d.right] | 16
+        d = p.defects
+        quality[:, d.column] = quality[:, d.source[:, 0]] | quality[:, d.source[:, 1]] | 16
         if b.binning == 3:
             z = z[:, :1275].reshape(-1, 425, 3).mean(axis=2)
             quality = np.bitwise_or.reduce(quality[:, :1275].reshape(-1, 425, 3), axis=2)
@@ -108,7 +121,40 @@ def measure(title: str, names: tuple[str, ...], parameters: RadiometricParameter
             raise SystemExit(f"{n}: the two chains differ by {difference} DN")
     contestants = {"ours": ours, "numpy": lambda: numpy_chain(raw, parameters), "memcpy": copies}
     pixels = sum(lines.size for lines in raw.values())
-    return Case(title, megapixels_per_second(pixels, alternate(contestants, REPEATS)))
+    extra = {"task_GB": (_peak(ours) + sum(lines.nbytes for lines in raw.values())) / 1e9}
+    return Case(title, megapixels_per_second(pixels, alternate(contestants, REPEATS)), extra=extra)
+
+
+def _peak(work: Callable[[], object]) -> int:
+    """Return the largest memory that a call holds in arrays [byte]."""
+    tracemalloc.start()
+    work()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
+def measure_optical(parameters: RadiometricParameters) -> Case:
+    """Measure all thirteen bands with the optical crosstalk of each in every other, against copying memory."""
+    random = np.random.default_rng(2)
+    raw = {
+        n: random.integers(440, 3000, (b.lines_per_scene, b.raw_columns)).astype(np.uint16) for n, b in BANDS.items()
+    }
+    bad = {n: np.zeros(lines.shape[0], bool) for n, lines in raw.items()}
+    first = dict.fromkeys(raw, 0)
+    pairs = [(a, a.copy()) for lines in raw.values() for a in (lines, lines.copy(), lines.copy())]
+
+    def ours() -> object:
+        return process_granule(DETECTOR, first, raw, bad, parameters)
+
+    def copies() -> None:
+        for source, target in pairs:
+            np.copyto(target, source)
+
+    pixels = sum(lines.size for lines in raw.values())
+    extra = {"task_GB": (_peak(ours) + sum(lines.nbytes for lines in raw.values())) / 1e9}
+    speed = megapixels_per_second(pixels, alternate({"ours": ours, "memcpy": copies}, 3))
+    return Case("13 bands, optical crosstalk", speed, extra=extra)
 
 
 def main() -> None:
@@ -119,7 +165,9 @@ def main() -> None:
         crosstalk[band(victim).index, band(source).index] = value
     parameters = RadiometricParameters("S2A", DETECTOR, {n: _band(n, random) for n in BANDS}, crosstalk=crosstalk)
     cases = {"10 m VNIR (B04)": ("B04",), "20 m VNIR (B05)": ("B05",), "60 m VNIR (B01)": ("B01",), "SWIR trio": TRIO}
-    report("radiometry", [measure(title, names, parameters) for title, names in cases.items()])
+    measured = [measure(title, names, parameters) for title, names in cases.items()]
+    everything = replace(parameters, optical=random.normal(0, 1e-5, crosstalk.shape) * ~np.eye(len(BANDS), dtype=bool))
+    report("radiometry", [*measured, measure_optical(everything)])
 
 
 if __name__ == "__main__":

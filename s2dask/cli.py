@@ -24,6 +24,8 @@ app.add_typer(level0.app)
 WITHHELD = 8
 """Exit code when a concluding check keeps a product from delivery."""
 Workers = Annotated[int | None, typer.Option("--workers", "-w", help="Worker processes; default: one per core.")]
+UnitOption = Annotated[str | None, typer.Option("--unit", help="Unit, for a session of EDRS: S2A, S2B, S2C or S2D.")]
+OrbitOption = Annotated[int | None, typer.Option("--orbit", help="Absolute orbit, for a session of EDRS.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for products and working stores.")]
 
 
@@ -70,7 +72,14 @@ def simulate(
     codec: Annotated[str, typer.Option(help="Of image packets: ccsds122 (fixed rate) or raw12 (plain).")] = "ccsds122",
     lose_frames: Annotated[int, typer.Option(help="Frames to lose at random.")] = 0,
     bit_errors: Annotated[float, typer.Option(help="Symbol error rate on the link.")] = 0.0,
-    dead_pixels: Annotated[int, typer.Option(help="Defective pixels per detector and band.")] = 0,
+    dead_pixels: Annotated[int | None, typer.Option(help="Defective pixels per detector and band.")] = None,
+    effects: Annotated[
+        str,
+        typer.Option(
+            help="Of the instrument: usual, or all: on-board equalisation, staggered SWIR lines, optical crosstalk, "
+            "dead and noisy pixels."
+        ),
+    ] = "usual",
 ) -> None:
     """Simulate a CADIP-like session (DSDB and DSIB files, GIPPs, DEM, meteo) with its truth."""
     from s2dask.instrument import BANDS
@@ -78,7 +87,8 @@ def simulate(
     from s2dask.simulate.session import simulate as run_simulation
 
     names = tuple(BANDS) if bands == "all" else tuple(bands.replace(" ", "").split(","))
-    options = SimulationOptions(
+    options = SimulationOptions.of(
+        effects,
         detectors=tuple(_numbers(detectors, "--detectors")),
         bands=names,
         scenes=scenes,
@@ -91,15 +101,15 @@ def simulate(
         codec=codec,
         lose_frames=lose_frames,
         bit_errors=bit_errors,
-        dead_pixels=dead_pixels,
+        **({} if dead_pixels is None else {"dead_pixels": dead_pixels}),
     )
     typer.echo(run_simulation(str(session), options))
 
 
 @app.command()
 def run(
-    source: Annotated[str, typer.Argument(help="CADU session folder, or an L1C SAFE (folder or zip).")],
-    to: Annotated[str, typer.Option(help="Last level: L0, L1B, L1C or L2A.")] = "L2A",
+    source: Annotated[str, typer.Argument(help="CADU session (folder or URL), or an L1C SAFE (folder or zip).")],
+    to: Annotated[str, typer.Option(help="Last level: L0, L1A, L1B, L1C or L2A.")] = "L2A",
     out: Out = Path("products"),
     tile: Annotated[str | None, typer.Option(help="Only this tile, e.g. 28SCB.")] = None,
     window: Annotated[str | None, typer.Option(help="x0,y0,width,height [m] inside the tile, multiples of 60.")] = None,
@@ -110,8 +120,23 @@ def run(
     allow_gaps: Annotated[
         bool, typer.Option("--allow-gaps", help="Go on without announced files that are not there; losses are counted.")
     ] = False,
-    orbit: Annotated[int | None, typer.Option(help="Absolute orbit, for a session of EDRS.")] = None,
-    safe: Annotated[bool, typer.Option("--safe", help="With --to L0: deliver SAFE products too.")] = False,
+    follow: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Wait for a session that still arrives, decoding its files as they come, until nothing new came for "
+            "so long.",
+        ),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep working stores and packets; a repeated run decodes only what is new.")
+    ] = False,
+    unit: UnitOption = None,
+    orbit: OrbitOption = None,
+    datatake_type: Annotated[
+        str, typer.Option("--type", help="Datatake type (NOBS, VIC, RAW, DASC …): it says which levels are made.")
+    ] = "NOBS",
+    safe: Annotated[bool, typer.Option("--safe", help="With --to L0, L1A or L1B: deliver SAFE products too.")] = False,
 ) -> None:
     """Process a session or a real L1C product."""
     from s2dask.cluster.local import local_client
@@ -127,7 +152,9 @@ def run(
         with terminal() as listener:
             summary = run_chain(
                 source, to=to, out=str(out), tile=tile, window=corner, aux=aux, client=client, listener=listener,
-                allow_gaps=allow_gaps, orbit=orbit, formats=("zarr", "safe") if safe else ("zarr",),
+                allow_gaps=allow_gaps, follow=follow, keep=keep, unit=unit, orbit=orbit,
+                datatake_type=f"INS-{datatake_type.upper().removeprefix('INS-')}",
+                formats=("zarr", "safe") if safe else ("zarr",),
             )  # fmt: skip
     for path in summary.products:
         typer.echo(path)
@@ -138,14 +165,28 @@ def run(
 
 
 @app.command()
+def convert(
+    source: Annotated[str, typer.Argument(help="L1C or L2A: SAFE (folder or zip), or Zarr of s2dask.")],
+    target: Annotated[str, typer.Argument(help="The .zarr or .SAFE to make, or the folder to make it in.")],
+    form: Annotated[str, typer.Option(help="Of a Zarr: eopf, as ESA's, or geozarr, with overviews.")] = "eopf",
+) -> None:
+    """Convert a product between SAFE and Zarr, the pixels unchanged."""
+    from s2dask.production.convert import convert as convert_product
+
+    typer.echo(convert_product(source, target, form))  # type: ignore[arg-type]  # checked there
+
+
+@app.command()
 def info(
-    product: Annotated[str, typer.Argument(help="Zarr product, SAFE, or session folder.")],
+    product: Annotated[str, typer.Argument(help="Zarr product, SAFE, or session (folder or URL).")],
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    unit: UnitOption = None,
+    orbit: OrbitOption = None,
 ) -> None:
     """Say what a product or a session is and holds."""
     from s2dask.production.description import describe, shown
 
-    facts = describe(product)
+    facts = describe(product, unit, orbit)
     if as_json:
         typer.echo(json.dumps(facts, indent=2, default=str))
         return

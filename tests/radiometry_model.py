@@ -1,6 +1,6 @@
 """A small instrument for the radiometric tests: coefficients, GIPP files and the forward model in plain NumPy."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +69,25 @@ def leak(victim: str, source: str, y: NDArray[np.float64], lines: int) -> NDArra
     if to > of:
         return y.reshape(-1, to // of, y.shape[1]).mean(axis=1)[:lines]
     return np.repeat(y, of // to, axis=0)[:lines]
+
+
+def met(victim: str, source: str, y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a source band as the lines and columns of a victim of any resolution meet it, at the same time."""
+    lines = leak(victim, source, y, y.shape[0] * band(source).line_factor // band(victim).line_factor)
+    to, of = band(victim).useful_columns, band(source).useful_columns
+    if to > of:
+        return np.repeat(lines, to // of, axis=1)
+    return lines.reshape(lines.shape[0], to, of // to).mean(axis=2)
+
+
+def staggered(
+    ground: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    line: NDArray[np.float64],
+    shift: NDArray[np.int64],
+    name: str,
+) -> NDArray[np.float64]:
+    """Return what a SWIR array reads of a ground given along track: each column some lines, or thirds, further on."""
+    return ground(line + shift / (3 if name == "B10" else 1))
 
 
 def disturbed(y: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:

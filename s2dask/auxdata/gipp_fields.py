@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,22 @@ from s2dask.instrument import BANDS
 _BANDS = tuple(BANDS)
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What the elements above say about those below.
+
+    Attributes
+    ----------
+    band : str
+        The band that the values are of, empty if they are of none.
+    detectors : tuple of int
+        The detectors to read; empty: every one.
+    """
+
+    band: str = ""
+    detectors: tuple[int, ...] = ()
+
+
 class Fields:
     """An element of a GIPP with the file and the path it has in there.
 
@@ -26,10 +43,15 @@ class Fields:
         File name.
     path : str
         Path of the element, for messages.
+    scope : Scope
     """
 
-    def __init__(self, element: etree._Element, file: str, path: str) -> None:
-        self.element, self.file, self.path = element, file, path
+    def __init__(self, element: etree._Element, file: str, path: str, scope: Scope | None = None) -> None:
+        self.element, self.file, self.path, self.scope = element, file, path, scope or Scope()
+
+    def of_band(self, band: str) -> "Fields":
+        """Return the same element as one of a band."""
+        return Fields(self.element, self.file, self.path, replace(self.scope, band=band))
 
     def refuse(self, what: str, field: str = "") -> InputError:
         """Return the error that names this file and field."""
@@ -42,14 +64,14 @@ class Fields:
         for name in names:
             element = self.element.find(name)
             if element is not None:
-                return Fields(element, self.file, f"{self.path}/{name}")
+                return Fields(element, self.file, f"{self.path}/{name}", self.scope)
         raise self.refuse("missing", " or ".join(names))
 
     def children(self, name: str) -> Iterator["Fields"]:
         """Yield the children of a name."""
         for element in self.element.iterfind(name):
             tag = "".join(f"[{key}={element.get(key)}]" for key in map(str, element.keys()))
-            yield Fields(element, self.file, f"{self.path}/{name}{tag}")
+            yield Fields(element, self.file, f"{self.path}/{name}{tag}", self.scope)
 
     def has(self, name: str) -> bool:
         """Whether there is a child of that name."""
@@ -61,6 +83,12 @@ class Fields:
         if value is None:
             raise self.refuse("missing attribute", f"@{name}")
         return value
+
+    def of_attribute(self, name: str) -> "Fields":
+        """Return an attribute as if it were a child."""
+        element = etree.Element(name)
+        element.text = self.attribute(name)
+        return Fields(element, self.file, f"{self.path}/@{name}", self.scope)
 
     @property
     def text(self) -> str:
@@ -124,8 +152,8 @@ class Fields:
         return tuple(values)
 
 
-def open_gipp(path: Path, root: str, unit: str) -> Fields:
-    """Return the DATA of a GIPP after checking that it is of that kind and unit.
+def open_root(path: Path, root: str, unit: str) -> Fields:
+    """Return the root of a GIPP after checking that it is of that kind and unit.
 
     Parameters
     ----------
@@ -143,4 +171,9 @@ def open_gipp(path: Path, root: str, unit: str) -> Fields:
     satellite = fields.child("HEADER").child("SATELLITE")
     if satellite.text != unit:
         raise satellite.refuse(f"a GIPP of {satellite.text} for {unit}")
-    return fields.child("DATA")
+    return fields
+
+
+def open_gipp(path: Path, root: str, unit: str) -> Fields:
+    """Return the DATA of a GIPP after checking that it is of that kind and unit; see `open_root`."""
+    return open_root(path, root, unit).child("DATA")

@@ -7,34 +7,33 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal, Self
+from types import MappingProxyType
+from typing import Any, Final, Literal, Self
 
 from s2dask.auxdata.gipp_container import read_gipp, version_of
+from s2dask.auxdata.gipp_fields import open_root
+from s2dask.auxdata.gipp_types import PER_BAND, gipp_type
+from s2dask.auxdata.selection import ALL_BANDS, ANY_UNIT, check_bands, date_of, select, utc
 from s2dask.errors import ConfigurationError, InputError, InputMissing
 from s2dask.instrument import BANDS
 from s2dask.instrument.units import unit as known_unit
 
-ALL_BANDS: Final = "B00"
-"""Band in the name of a file that holds every band."""
-ANY_UNIT: Final = "S2_"
-"""Unit in the name of a file that serves every unit."""
-
 Absent = Literal["error", "rule", "nearest"]
 """What takes the place of a listed file that is not there; see `GippSet.open`."""
+
+Replacement = Path | str | Mapping[str, Path | str]
+"""A file, or the files of some bands."""
+Changes = Mapping[str | tuple[str, str], Replacement]
+"""Files by type, or by type and band."""
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Date of a replaced file whose name gives none: it is not chosen by its dates."""
 
 _LOG = logging.getLogger(__name__)
 _NAME = re.compile(
     r"(?P<unit>\w{3})_(?P<classification>\w{4})_GIP_(?P<type>\w{6})_(?P<site>\w{4})_(?P<creation>\d{8}T\d{6})"
     r"_V(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})_(?P<band>B\w{2})\.(?:DBL|xml|XML|TGZ|tgz)"
 )
-
-
-def _date(text: str) -> datetime:
-    return datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -72,7 +71,7 @@ class GippFile:
         if match is None:
             return None
         try:
-            creation, start, stop = (_date(match[key]) for key in ("creation", "start", "stop"))
+            creation, start, stop = (date_of(match[key]) for key in ("creation", "start", "stop"))
         except ValueError:
             raise InputError("impossible date in the name", path.name) from None
         if match["band"] != ALL_BANDS and match["band"] not in BANDS:
@@ -83,10 +82,6 @@ class GippFile:
     def stem(self) -> str:
         """Name without suffix, as a product lists it."""
         return self.path.stem
-
-    def covers(self, start: datetime, stop: datetime) -> bool:
-        """Whether the file is valid during the whole interval."""
-        return self.start <= start and stop <= self.stop
 
 
 def latest_val_cover(
@@ -107,12 +102,7 @@ def latest_val_cover(
     Of the files of this unit (or of every unit) valid during the whole interval, the one created last; among those
     created in the same second, the last by name.
     """
-    begin, end = _utc(start), _utc(stop)
-    chosen: dict[tuple[str, str], GippFile] = {}
-    for file in sorted(files, key=lambda f: (f.creation, f.name, str(f.path))):
-        if file.unit in (unit, ANY_UNIT) and file.covers(begin, end):
-            chosen[file.type, file.band] = file
-    return chosen
+    return {key: found[-1] for key, found in select(files, "LatestValCover", unit, start, stop).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +161,7 @@ class GippSet:
         found = list(_gipps(Path(folder)))
         selection = latest_val_cover(found, unit, start, stop)
         versions = dict(listed) if isinstance(listed, Mapping) else dict.fromkeys(listed, "")
-        refused, substitutes = _apply_list(selection, found, unit, versions, _utc(start), absent)
+        refused, substitutes = _apply_list(selection, found, unit, versions, utc(start), absent)
         chosen = tuple(sorted(selection.values()))
         if not chosen and not refused:
             raise InputMissing(
@@ -179,15 +169,19 @@ class GippSet:
                 str(folder),
                 f"{len(found)} GIPP files are there for other units or dates",
             )
-        digest = hashlib.sha256(unit.encode())
+        digests = {}
         for file in chosen:
             content = _content(file, found)
-            digest.update(file.stem.encode() + b"\0" + hashlib.sha256(content).digest())
+            digests[file] = hashlib.sha256(content).digest()
             wanted, has = versions.get(file.stem, ""), version_of(content)
             if wanted and has and wanted.lstrip("0") != has.lstrip("0"):
                 refused[file.type, file.band] = f"{file.name} is version {has}, the product lists {wanted}"
         reasons = tuple((kind, band, reason) for (kind, band), reason in sorted(refused.items()))
-        return cls(unit, chosen, digest.hexdigest(), reasons, tuple(sorted(substitutes)))
+        return cls(unit, chosen, _identity(unit, digests), reasons, tuple(sorted(substitutes)))
+
+    def has(self, gipp_type: str) -> bool:
+        """Whether there is a file of a type, or one that the product lists and that cannot be had: `path` says why."""
+        return any(f.type == gipp_type for f in self.files) or any(kind == gipp_type for kind, _, _ in self.refused)
 
     def path(self, gipp_type: str, band: str = ALL_BANDS) -> Path:
         """Return the file of a type, and of a band where the type has one file per band."""
@@ -205,10 +199,88 @@ class GippSet:
             "add the file, or one of a wider validity, to the GIPP folder",
         )
 
+    def replace(self, changes: Changes = MappingProxyType({}), /, **types: Replacement) -> Self:
+        """Return the set with other files in the place of its own, for what-if.
+
+        Parameters
+        ----------
+        changes : mapping, optional
+            Path by type, or by (type, band): ``{("R2EQOG", "B04"): path}``.
+        **types : path, or mapping of str to path
+            The same by keyword: ``R2ABCA=path``, ``R2EQOG={"B04": path}``.
+
+        Returns
+        -------
+        GippSet
+            With an identity of its own, unless the files are the same. A file need not be valid at the sensing, nor
+            have the name of a GIPP; if it has, it must be that of its type, band and unit. What it is of is checked
+            in its content too.
+        """
+        files = {(file.type, file.band): file for file in self.files}
+        refused = {(kind, band): reason for kind, band, reason in self.refused}
+        for (kind, band), path in _changes(changes, types).items():
+            files[kind, band] = _replacement(kind, band, self.unit, path)
+            refused.pop((kind, band), None)
+        chosen = tuple(sorted(files.values()))
+        digests = {file: hashlib.sha256(read_gipp(file.path).strip()).digest() for file in chosen}
+        reasons = tuple((kind, band, reason) for (kind, band), reason in sorted(refused.items()))
+        kept = tuple(name for name in self.substitutes if name in {file.name for file in chosen})
+        return type(self)(self.unit, chosen, _identity(self.unit, digests), reasons, kept)
+
+    def check_bands(self, *types: str) -> None:
+        """Refuse the set if a type of one file per band (default: each of which there is one) misses a band."""
+        there = [(file.type, file.band) for file in self.files]
+        wanted = types or tuple(kind for kind in PER_BAND if any(of == kind for of, _ in there))
+        check_bands(there, wanted, f"GIPP set {self.id[:12]} of {self.unit}")
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the files, for the provenance."""
         return tuple(file.name for file in self.files)
+
+
+def _identity(unit: str, digests: Mapping[GippFile, bytes]) -> str:
+    """Return the SHA-256 over the names of a set and the SHA-256 of their contents."""
+    digest = hashlib.sha256(unit.encode())
+    for file in sorted(digests):
+        digest.update(file.stem.encode() + b"\0" + digests[file])
+    return digest.hexdigest()
+
+
+def _changes(*changes: Mapping[Any, Replacement]) -> dict[tuple[str, str], Path]:
+    """Return the path of each (type, band) that is to be replaced."""
+    out: dict[tuple[str, str], Path] = {}
+    for key, value in (pair for one in changes for pair in one.items()):
+        kind, band = key if isinstance(key, tuple) else (key, "")
+        by_band = value.items() if isinstance(value, Mapping) else [(band, value)]
+        for of, path in by_band:
+            per_band = gipp_type(kind).per_band
+            if per_band != (of in BANDS):
+                what = "one file per band: name one of the bands" if per_band else "one file for all bands"
+                raise ConfigurationError(
+                    f"GIP_{kind} is {what}", str(of or path), 'for instance {("R2EQOG", "B04"): path}'
+                )
+            out[kind, of or ALL_BANDS] = Path(path)
+    return out
+
+
+def _replacement(kind: str, band: str, unit: str, path: Path) -> GippFile:
+    """Return the file that stands in for another, after looking whether it is of that type, band and unit."""
+    record = gipp_type(kind).record
+    root: str = record.ROOT  # type: ignore[attr-defined]
+    data = open_root(path, root, unit)
+    if band != ALL_BANDS:
+        index = data.child("DATA").child("BAND_ID")
+        if index.integer(0, len(BANDS) - 1) != BANDS[band].index:
+            raise index.refuse(f"band {index.text} instead of {BANDS[band].index} ({band})")
+    named = GippFile.from_path(path)
+    if named is None:
+        return GippFile(kind, band, unit, EPOCH, EPOCH, EPOCH, path.name, path)
+    if (named.type, named.band) != (kind, band) or named.unit not in (unit, ANY_UNIT):
+        raise InputError(
+            f"a GIP_{named.type} of {named.unit} for {named.band}", path.name, f"give a GIP_{kind} of {unit} for {band}"
+        )
+    return named
 
 
 def _apply_list(

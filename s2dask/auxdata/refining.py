@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from lxml import etree
@@ -64,6 +64,31 @@ def read_refining(root: etree._Element, file: str) -> Refining:
         msi.homothety,
         {} if position is None else _polynomials(position, file),
         {str(e.get("focalPlaneId")): _state(e, file) for e in found[0].findall("Focal_Plane_State")},
+    )
+
+
+def refining_of(told: Mapping[str, Any]) -> Refining:
+    """Return the refining that the store of an imported datastrip tells (key ``refining`` of its ``radiometry``).
+
+    Parameters
+    ----------
+    told : mapping
+        ``refined``; ``rotation``, ``homothety`` and ``position`` by axis, ``focal_planes`` by plane. A homothety that
+        the viewing model does not have (X, Y) is refused.
+    """
+    if not told.get("refined"):
+        return Refining()
+    homothety = dict(told.get("homothety") or {})
+    along = np.array(homothety.pop("Z", ()), np.float64)
+    if any(np.any(values) for values in homothety.values()):
+        raise InputError(f"refining: homothety in {', '.join(homothety)}", "radiometry/refining", "it is not known")
+    rotation, position = (
+        {axis: np.array(values, np.float64) for axis, values in (told.get(key) or {}).items()}
+        for key in ("rotation", "position")
+    )
+    planes = told.get("focal_planes") or {}
+    return Refining(
+        rotation, along, position, {name: refining_of({**plane, "refined": True}) for name, plane in planes.items()}
     )
 
 

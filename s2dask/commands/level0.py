@@ -105,11 +105,12 @@ def info(
         str | None, typer.Option("--type", help="Datatake type (NOBS, VIC, RAW …), which telemetry does not tell.")
     ] = None,
     unit: Annotated[str | None, typer.Option(help="Unit, for a session of EDRS.")] = None,
+    orbit: Annotated[int | None, typer.Option(help="Absolute orbit, for a session of EDRS.")] = None,
 ) -> None:
     """Show channels, virtual channels, gaps, packets, scenes and expected products of a session."""
     from s2dask.production.session_info import session_info
 
-    facts = session_info(session, datatake_type, unit)
+    facts = session_info(session, datatake_type, unit, orbit=orbit)
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return

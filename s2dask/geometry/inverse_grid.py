@@ -46,30 +46,33 @@ class Lattice:
     lon: NDArray[np.float64]
     lat: NDArray[np.float64]
 
-    def patches(self) -> list[tuple[slice, slice]]:
-        """Return the index ranges of the patches."""
+    def corners(self) -> NDArray[np.int64]:
+        """Return the index (axis, patch) of the first node of each patch, row by row."""
         rows, columns = self.lon.shape
-        return [
-            (slice(i, i + PATCH), slice(j, j + PATCH))
-            for i in range(0, rows, PATCH)
-            for j in range(0, columns, PATCH)
-        ]
+        return np.asarray(np.mgrid[0:rows:PATCH, 0:columns:PATCH].reshape(2, -1), np.int64)
+
+    def patches(self, which: NDArray[np.bool_]) -> list[tuple[slice, slice]]:
+        """Return the index ranges of some of the patches (patch)."""
+        corners = self.corners()[:, which].T.tolist()
+        return [(slice(i, i + PATCH), slice(j, j + PATCH)) for i, j in corners]
 
 
-def lattice_of(crs: str, x0: float, y0: float, nodes: tuple[int, int, int, int]) -> Lattice:
+def lattice_of(crs: str, x0: float, y0: float, nodes: tuple[int, int, int, int], step: float = STEP) -> Lattice:
     """Return the patches that hold some nodes (first row, first column, rows, columns) of a tile.
 
     Parameters
     ----------
     crs : str
     x0, y0 : float
-        Upper left corner of the tile, where the first node lies [m].
+        Upper left corner of the tile, where the first node lies [unit of the map].
     nodes : (int, int, int, int)
+    step : float
+        Node spacing [unit of the map], at most `STEP` on the ground.
     """
     row, column, rows, columns = nodes
     first, left = row // PATCH * PATCH, column // PATCH * PATCH
     stop, right = -(-(row + rows) // PATCH) * PATCH, -(-(column + columns) // PATCH) * PATCH
-    x, y = x0 + STEP * np.arange(left, right), y0 - STEP * np.arange(first, stop)
+    x, y = x0 + step * np.arange(left, right), y0 - step * np.arange(first, stop)
     return Lattice(first, left, *map_positions(crs, (x0, y0), *np.meshgrid(x, y)))
 
 
@@ -158,8 +161,7 @@ def seen_patches(
 ) -> NDArray[np.bool_]:
     """Return which patches of a lattice (patch) a detector may see: all that it does, and some beside it."""
     low, middle, high = layers(*heights)
-    i = np.array([[rows.start, columns.start] for rows, columns in lattice.patches()]).T
-    centre = PATCH // 2
+    i, centre = lattice.corners(), PATCH // 2
     lon, lat = lattice.lon[i[0] + centre, i[1] + centre], lattice.lat[i[0] + centre, i[1] + centre]
     reach = 1.2 * ((centre + 2) * 1.42 * STEP + _SLANT * (high - low)) / band(name).resolution
     line, _ = model.inverse(name, detector, lon, lat, middle, reach)
@@ -194,13 +196,13 @@ def locate_nodes(
     margin = (3.0 * STEP + 2.0 * _SLANT * half) / band(name).resolution
     line = np.full((3, *lattice.lon.shape), np.nan)
     column = line.copy()
-    for (rows, columns), wanted in zip(lattice.patches(), seen, strict=True):
-        if wanted:
-            place = (slice(None), rows, columns)
-            # one call per patch, of whole patches: the search starts from its last point, which must be the same
-            line[place], column[place] = model.inverse(
-                name, detector, lattice.lon[rows, columns], lattice.lat[rows, columns], level[:, None, None], margin
-            )
+    # patch after patch, so that the search goes on from a neighbour; one call, which costs as much as many points
+    wanted = seen.reshape(_patchwise(lattice.lon).shape[:2])
+    lon, lat = _patchwise(lattice.lon)[wanted], _patchwise(lattice.lat)[wanted]
+    found = model.inverse(name, detector, lon, lat, level[:, None, None, None], margin)
+    for out, values in zip((line, column), found, strict=True):
+        for layer, value in zip(out, values, strict=True):
+            _patchwise(layer)[wanted] = value
     return InverseGrid.of_layers(lattice.row, lattice.column, level, line, column)
 
 
@@ -240,7 +242,7 @@ class TileView:
         """Range of the terrain where the detector looks [m]."""
         lattice = self.lattice
         seen = seen_patches(self.model, self.name, self.detector, lattice, EARTH_HEIGHTS, np.inf)
-        places = [place for place, found in zip(lattice.patches(), seen, strict=True) if found]
+        places = lattice.patches(seen)
         if not places:
             raise InputError(f"D{self.detector:02d} {self.name} sees nothing of it", "tile", "choose another detector")
         lon, lat = (np.concatenate([a[place].ravel() for place in places]) for a in (lattice.lon, lattice.lat))
@@ -260,6 +262,12 @@ class TileView:
         """Return line and column of map places [m] at ellipsoidal heights [m], arrays of any shape; NaN unseen."""
         left, _, _, top = self.bounds
         return self.grid.locate(np.asarray(x, float) - left, top - np.asarray(y, float), height)
+
+
+def _patchwise(nodes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a view (patch row, patch column, row, column) of nodes (row, column)."""
+    rows, columns = nodes.shape
+    return nodes.reshape(rows // PATCH, PATCH, columns // PATCH, PATCH).swapaxes(1, 2)
 
 
 def _parabolas(value: NDArray[np.float64], half: float) -> NDArray[np.float64]:

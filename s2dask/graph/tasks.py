@@ -6,7 +6,7 @@ metrics and traces speak the operators' language and two runs never share a key.
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,12 +79,34 @@ def _references(value: Any) -> Iterator[str]:
             yield from _references(item)
 
 
+def collect(
+    client: Client, futures: Sequence["Future[Outcome]"], on_end: Callable[[Outcome], None] | None = None
+) -> dict[str, Outcome]:
+    """Wait for tasks and return their outcomes by key; the first failure is raised after cancelling the rest."""
+    outcomes: dict[str, Outcome] = {}
+    try:
+        for future in as_completed(futures):
+            outcome: Outcome = future.result()
+            outcomes[outcome.key] = outcome
+            if on_end is not None:
+                on_end(outcome)
+    except KilledWorker as error:
+        client.cancel(futures, force=True)
+        remedy = "see the log of the worker; more memory may help"
+        raise WorkerLost("the worker process died of it, again and again", str(error.task), remedy) from None
+    except BaseException:
+        client.cancel(futures, force=True)
+        raise
+    return outcomes
+
+
 @dataclass
 class TaskGraph:
     """Tasks by key, in the order in which they were added."""
 
     token: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     _tasks: dict[str, Delayed] = field(default_factory=dict)
+    _adopted: dict[str, "Future[Outcome]"] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -110,15 +132,31 @@ class TaskGraph:
         after : tuple of Ref
             Tasks that must have ended, whose results are not needed.
         """
-        if key in self._tasks:
+        if key in self._tasks or key in self._adopted:
             raise ConfigurationError("two tasks of one name", key)
         needed = {*_references(args), *_references(list(kwargs.values())), *(r.key for r in after)}
-        inputs = {name: self._tasks[name] for name in sorted(needed)}
+        known = self._tasks | self._adopted
+        inputs = {name: known[name] for name in sorted(needed)}
         self._tasks[key] = delayed(_run, pure=False)(
             key, function, inputs, args, kwargs, dask_key_name=f"{key}-{self.token}"
         )
         if len(self._tasks) > TASK_BUDGET:
             raise BudgetError(f"more than {TASK_BUDGET} tasks in one graph", key, "process fewer scenes at a time")
+        return Ref(key)
+
+    def adopt(self, key: str, future: "Future[Outcome]") -> Ref:
+        """Return a reference to the result of a task that another graph has handed to the cluster.
+
+        Parameters
+        ----------
+        key : str
+            Unique in this graph.
+        future : Future
+            Of `submit`; its result stays on the worker.
+        """
+        if key in self._tasks or key in self._adopted:
+            raise ConfigurationError("two tasks of one name", key)
+        self._adopted[key] = future
         return Ref(key)
 
     def delayed(self, ref: Ref) -> Delayed:
@@ -131,19 +169,4 @@ class TaskGraph:
 
     def run(self, client: Client, on_end: Callable[[Outcome], None] | None = None) -> dict[str, Outcome]:
         """Run every task and return the outcomes by key; the first failure is raised after cancelling the rest."""
-        futures = self.submit(client)
-        outcomes: dict[str, Outcome] = {}
-        try:
-            for future in as_completed(futures):
-                outcome: Outcome = future.result()
-                outcomes[outcome.key] = outcome
-                if on_end is not None:
-                    on_end(outcome)
-        except KilledWorker as error:
-            client.cancel(futures, force=True)
-            remedy = "see the log of the worker; more memory may help"
-            raise WorkerLost("the worker process died of it, again and again", str(error.task), remedy) from None
-        except BaseException:
-            client.cancel(futures, force=True)
-            raise
-        return outcomes
+        return collect(client, self.submit(client), on_end)

@@ -1,6 +1,7 @@
-"""The quality layer: eight MSK_QUALIT bits and the detector, in one uint16 per pixel.
+"""The quality layer: eight MSK_QUALIT bits, the detector and one bit of our own, in one uint16 per pixel.
 
-Bit order of MSK_QUALIT: PSD 14.8 and the EOPF flag list. Bits 8 to 11 hold the detector number.
+Bit order of MSK_QUALIT: PSD 14.8 and the EOPF flag list. Bits 8 to 11 hold the detector number. Bit 12 is no layer of
+MSK_QUALIT: a pixel that reaches the end of the range only after its correction.
 """
 
 from typing import Final
@@ -30,3 +31,7 @@ INVALID: Final = MSI_LOST | NODATA
 """Bits that leave no usable count."""
 DETECTOR_SHIFT: Final = 8
 """Position of the detector number in the quality layer."""
+DETECTOR_MASK: Final = 0xF << DETECTOR_SHIFT
+"""Bits of the detector number."""
+SATURATED_L1B: Final = 0x1000
+"""The corrected count reaches the end of the twelve bits (GIP_R2PARA ``SATURATED_PIXELS`` L1B or both)."""

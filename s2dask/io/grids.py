@@ -1,7 +1,8 @@
-"""Regular map grids of the products: a UTM rectangle shared by the three resolutions."""
+"""Regular map grids: the UTM rectangle of a product, shared by its three resolutions, and any other."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any
 
 from s2dask.errors import ConfigurationError
@@ -72,3 +73,45 @@ class TileGrid:
     def bounds(self) -> tuple[int, int, int, int]:
         """(left, bottom, right, top) [m]."""
         return self.x0, self.y0 - self.height, self.x0 + self.width, self.y0
+
+
+@dataclass(frozen=True, slots=True)
+class MapGrid:
+    """A north-up rectangle of square pixels in any coordinate reference system.
+
+    Attributes
+    ----------
+    name : str
+    crs : str
+        Anything that PROJ knows: ``EPSG:3035``, ``EPSG:4326``.
+    x0, y0 : float
+        Upper left corner (outer edge of the first pixel) [unit of the CRS].
+    pixel : float
+        Edge of a pixel [unit of the CRS].
+    rows, columns : int
+    """
+
+    name: str
+    crs: str
+    x0: float
+    y0: float
+    pixel: float
+    rows: int
+    columns: int
+
+    def __post_init__(self) -> None:
+        if not (self.pixel > 0 and self.rows > 0 and self.columns > 0 and isfinite(self.x0 + self.y0 + self.pixel)):
+            raise ConfigurationError(
+                f"{self.rows} x {self.columns} pixels of {self.pixel} at {self.x0}, {self.y0}", f"grid {self.name}",
+                "give positive sizes and a finite corner",
+            )
+
+    @property
+    def transform(self) -> tuple[float, float, float, float, float, float]:
+        """Affine coefficients (a, b, c, d, e, f) of pixel corner -> map."""
+        return (self.pixel, 0.0, self.x0, 0.0, -self.pixel, self.y0)
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """(left, bottom, right, top) [unit of the CRS]."""
+        return self.x0, self.y0 - self.rows * self.pixel, self.x0 + self.columns * self.pixel, self.y0

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import dask.array as da
 import numpy as np
@@ -53,9 +53,9 @@ def _decimation(archive: SafeArchive, metadata: SafeMetadata) -> int:
 
 
 @lru_cache(maxsize=8)
-def _opened(path: str, _modified: int) -> tuple[SafeArchive, SafeMetadata, TileGrid]:
+def _opened(path: str, _modified: int, level: str) -> tuple[SafeArchive, SafeMetadata, TileGrid]:
     archive = SafeArchive.open(path)
-    metadata = read_metadata(archive)
+    metadata = read_metadata(archive, level)
     a = metadata.attrs
     grid = TileGrid(
         a["tile_id"], a["crs"], a["x0"], a["y0"], a["width"], a["height"], _decimation(archive, metadata)
@@ -74,11 +74,11 @@ def safe_grid(path: str | Path) -> TileGrid:
     return _open(path)[2]
 
 
-def _open(path: str | Path) -> tuple[SafeArchive, SafeMetadata, TileGrid]:
+def _open(path: str | Path, level: str = "L1C") -> tuple[SafeArchive, SafeMetadata, TileGrid]:
     where = Path(str(path).removeprefix("file://")).absolute()
     if not where.exists():
         raise InputMissing("no such product", str(where), "check the path")
-    return _opened(str(where), where.stat().st_mtime_ns)
+    return _opened(str(where), where.stat().st_mtime_ns, level)
 
 
 class SafeTile:
@@ -94,16 +94,23 @@ class SafeTile:
         Those that the viewing angles name, in the order of the detector axis.
     """
 
+    level: ClassVar[str] = "L1C"
+
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
-        self._archive, self._metadata, self.grid = _open(path)
+        self._archive, self._metadata, self.grid = _open(path, self.level)
         self.attrs: dict[str, Any] = {**self._metadata.attrs, "decimation": self.grid.decimation}
         self.bands: tuple[str, ...] = tuple(self._metadata.images)
         self.detectors: tuple[int, ...] = tuple(self.attrs["detectors"])
         self._meteo: str | None = None
 
     def __reduce__(self) -> tuple[type["SafeTile"], tuple[str]]:
-        return SafeTile, (self.path,)
+        return type(self), (self.path,)
+
+    @property
+    def mask_bands(self) -> tuple[str, ...]:
+        """Bands that have masks: at L2A also one that is not delivered itself."""
+        return tuple(b for b in BANDS if b in self.bands or any(f"_{b}." in name for name in self._metadata.masks))
 
     def _window(self, resolution: int, rows: slice, columns: slice) -> tuple[slice, slice]:
         shape = self.grid.shape(resolution)
@@ -116,11 +123,16 @@ class SafeTile:
         except KeyError:
             raise InputError(f"has no band {name}", self.path, f"it has {', '.join(self.bands)}") from None
 
-    def reflectance(self, name: str, rows: slice, columns: slice) -> np.ndarray:
-        """Return the reflectance of a window, (y, x) float32 [1], NaN where there is no data."""
+    def counts(self, name: str, rows: slice, columns: slice) -> np.ndarray:
+        """Return the coded reflectance of a window, (y, x) uint16 [1], 0 where there is no data."""
         resolution = band(name).resolution
         window = self._window(resolution, rows, columns)
-        counts = safe_masks.read_window(self._archive, self._image(name), self.grid.shape(resolution), *window)[0]
+        layers = safe_masks.read_window(self._archive, self._image(name), self.grid.shape(resolution), *window)
+        return np.asarray(layers[0])
+
+    def reflectance(self, name: str, rows: slice, columns: slice) -> np.ndarray:
+        """Return the reflectance of a window, (y, x) float32 [1], NaN where there is no data."""
+        counts = self.counts(name, rows, columns)
         offset = np.float32(self.attrs["radio_add_offsets"][name])
         scale = np.float32(self.attrs["quantification"])
         return np.where(counts == 0, np.float32(np.nan), (counts.astype(np.float32) + offset) / scale)
@@ -175,7 +187,7 @@ def _discard(path: str) -> None:
     Path(path).unlink(missing_ok=True)
 
 
-class _Lazy:
+class LazyImage:
     """An image that is read when sliced, for `dask.array.from_array`."""
 
     ndim = 2
@@ -200,9 +212,12 @@ class _BandReader:
         return np.asarray(getattr(self.tile, self.method)(*arguments))
 
 
-def _variable(tile: SafeTile, method: str, name: str | None, resolution: int, dtype: str, **attrs: Any) -> xr.DataArray:
+def lazy_variable(
+    tile: SafeTile, method: str, name: str | None, resolution: int, dtype: str, **attrs: Any
+) -> xr.DataArray:
+    """Return an image that a method of a tile reads, lazily, (y, x)."""
     shape = tile.grid.shape(resolution)
-    lazy = _Lazy(_BandReader(tile, method, name), shape, dtype)
+    lazy = LazyImage(_BandReader(tile, method, name), shape, dtype)
     chunk = CHUNK[resolution]
     token = f"safe-{method}-{name or 'B00'}-{tile.attrs['name']}-{zlib.crc32(tile.path.encode()):08x}"
     values = da.from_array(
@@ -211,24 +226,34 @@ def _variable(tile: SafeTile, method: str, name: str | None, resolution: int, dt
     return xr.DataArray(values, dims=("y", "x"), attrs={"grid_mapping": "spatial_ref", **attrs})
 
 
-def _images(tile: SafeTile) -> dict[str, xr.DataArray]:
+def mask_variables(tile: SafeTile) -> dict[str, xr.DataArray]:
+    """Return the masks per band and the classes of a tile, by path, lazily."""
     flags = {"flag_masks": [bit for _, bit in FLAGS], "flag_meanings": " ".join(text for text, _ in FLAGS)}
     out: dict[str, xr.DataArray] = {}
-    for name in tile.bands:
+    for name in tile.mask_bands:
         r = band(name).resolution
-        text = f"TOA reflectance from MSI acquisition at spectral band {name.lower()}"
-        out[reflectance_path(r, name)] = _variable(tile, "reflectance", name, r, "float32", long_name=text, units="1")
-        out[quality_path(r, name)] = _variable(
+        out[quality_path(r, name)] = lazy_variable(
             tile, "quality", name, r, "uint8", long_name=f"MSK_QUALIT of band {name}", units="1", **flags
         )
-        out[footprint_path(r, name)] = _variable(
+        out[footprint_path(r, name)] = lazy_variable(
             tile, "footprint", name, r, "uint8", long_name=f"detector footprint of band {name}, 0 = none", units="1"
         )
-    out["conditions/mask/l1c_classification/r60m/b00"] = _variable(
+    out["conditions/mask/l1c_classification/r60m/b00"] = lazy_variable(
         tile, "classification", None, 60, "uint8", long_name="MSK_CLASSI", units="1",
         flag_masks=[bit for _, bit in CLASSI_FLAGS], flag_meanings=" ".join(text for text, _ in CLASSI_FLAGS),
     )
     return out
+
+
+def _images(tile: SafeTile) -> dict[str, xr.DataArray]:
+    out: dict[str, xr.DataArray] = {}
+    for name in tile.bands:
+        r = band(name).resolution
+        text = f"TOA reflectance from MSI acquisition at spectral band {name.lower()}"
+        out[reflectance_path(r, name)] = lazy_variable(
+            tile, "reflectance", name, r, "float32", long_name=text, units="1"
+        )
+    return out | mask_variables(tile)
 
 
 def _coordinates(grid: TileGrid, resolution: int) -> dict[str, Any]:
@@ -248,7 +273,7 @@ def _geometry(tile: SafeTile) -> xr.Dataset:
     sun = tile.sun_angles()
     views = np.full((len(BANDS), len(tile.detectors), *sun.shape), np.nan)
     means = np.full((len(BANDS), 2), np.nan)
-    for name in tile.bands:
+    for name in BANDS:
         views[band(name).index] = tile.view_angles(name)
         means[band(name).index] = tile.mean_view_angles(name)
     degree = {"units": "degree"}
@@ -284,8 +309,13 @@ def open_safe(path: str | Path) -> xr.DataTree:
         angles and attributes beside it. Nothing is read but the metadata.
     """
     tile = SafeTile(path)
+    return assemble(tile, _images(tile))
+
+
+def assemble(tile: SafeTile, images: dict[str, xr.DataArray]) -> xr.DataTree:
+    """Return the tree of a tile: images by path, with coordinates, angles and attributes."""
     groups: dict[str, dict[str, xr.DataArray]] = {}
-    for where, variable in _images(tile).items():
+    for where, variable in images.items():
         group, name = where.rsplit("/", 1)
         groups.setdefault(group, {})[name] = variable
     tree: dict[str, xr.Dataset] = {"/": xr.Dataset(attrs={"s2dask": tile.attrs})}

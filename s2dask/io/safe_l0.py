@@ -53,6 +53,20 @@ class Records:
     cut: bool
 
     @property
+    def frames(self) -> NDArray[np.uint16]:
+        """How many frames carried each packet; 0 when the annotation does not tell."""
+        return np.ascontiguousarray(self.annotation[:, 12:14]).view(">u2")[:, 0].astype(np.uint16)
+
+    @property
+    def downlink(self) -> NDArray[np.int64]:
+        """When each packet was received, UTC since 2000 [ns]; 0 when the annotation does not tell."""
+        days, milli, micro = (
+            np.ascontiguousarray(self.annotation[:, a:b]).view(kind)[:, 0].astype(np.int64)
+            for a, b, kind in ((2, 4, ">u2"), (4, 8, ">u4"), (8, 10, ">u2"))
+        )
+        return np.asarray((days * 86_400_000 + milli) * 1_000_000 + micro * 1000)
+
+    @property
     def degraded(self) -> NDArray[np.bool_]:
         """Which packets came in frames that could not be corrected, or are cut."""
         bad: NDArray[np.bool_] = (self.annotation[:, 14] > 0) | (self.annotation[:, 15] > 0)
@@ -185,7 +199,7 @@ def band_variables(records: Records, b: Band) -> dict[str, NDArray[Any]]:
     -------
     dict
         ``packets`` (packet, byte) uint8, ``sequence_count`` (packet) uint16, ``packet_time`` (packet) int64 GPS [ns],
-        0 where lost, ``status`` (packet) uint8.
+        0 where lost, ``status`` (packet) uint8, ``frames`` (packet) uint16.
     """
     per = b.packets_per_scene
     if records.count.size and int(records.count.max()) >= per:
@@ -194,8 +208,9 @@ def band_variables(records: Records, b: Band) -> dict[str, NDArray[Any]]:
     time, status = np.zeros(per, np.int64), np.full(per, LOST, np.uint8)
     packets[records.count], time[records.count] = records.packets, records.time
     status[records.count] = np.where(records.degraded, DEGRADED, COMPLETE)
-    count = np.arange(per, dtype=np.uint16)
-    return {"packets": packets, "sequence_count": count, "packet_time": time, "status": status}
+    count, frames = np.arange(per, dtype=np.uint16), np.zeros(per, np.uint16)
+    frames[records.count] = records.frames
+    return {"packets": packets, "sequence_count": count, "packet_time": time, "status": status, "frames": frames}
 
 
 def read_datastrip(path: str | Path) -> DatastripFacts:
@@ -295,7 +310,8 @@ def import_l0(
         if number == 0:
             points, samples = (made[f"conditions/{k}/gps_time"].size for k in ("ephemeris", "attitude"))
             variables = schema_strip.l0(detectors, names, scenes, granule.codec, points, samples)
-            create(url, variables, {"s2dask": _attributes(facts, detectors, names, scenes, granule.codec, made, aux)})
+            attrs = strip_attributes(facts, detectors, names, scenes, granule.codec, made, aux)
+            create(url, variables, {"s2dask": attrs})
             for path, values in made.items():
                 write_whole(url, path, values)
         _write(url, granule, first_line_dates(facts))
@@ -313,21 +329,26 @@ def _write(url: str, granule: Granule, dates: Mapping[tuple[int, int], int]) -> 
         step = LINES_PER_PACKET * SCENE_SECONDS / SCENE_LINES_10M * b.line_factor * 1e9
         expected = np.round(ranks * step).astype(np.int64) + dates[detector, b.index]
         found["packet_time"] = np.where(found["status"] == LOST, expected, found["packet_time"])
-        write_block(
-            url, {f"{where}/{key}": values for key, values in found.items()},
-            {f"{where}/{key}": (first, *(0,) * (values.ndim - 1)) for key, values in found.items()},
-        )  # fmt: skip
+        received = np.zeros(b.packets_per_scene, np.int64)
+        received[records.count] = records.downlink
+        paths = {f"{where}/{key}": values for key, values in found.items()}
+        paths[schema_strip.downlink_path(detector, name)] = received
+        write_block(url, paths, {path: (first, *(0,) * (values.ndim - 1)) for path, values in paths.items()})
 
 
-def _attributes(
+def strip_attributes(
     facts: DatastripFacts, detectors: list[int], names: list[str], scenes: int, codec: str,
-    made: Mapping[str, NDArray[Any]], aux: str,
+    made: Mapping[str, NDArray[Any]], aux: str, level: str = "L0",
 ) -> dict[str, Any]:  # fmt: skip
+    """Return the root attribute ``s2dask`` of the store of an imported datastrip."""
     dates, identifier = made["conditions/datation/first_line_date"], facts.datatake["id"]
     packets = sum(n for _, _, n in facts.packets.values())
     percentage, lost, _, kept = facts.degradation
+    table = facts.configuration["nuc_table"]
+    if not table.isdecimal():
+        raise InputError(f"NUC_TABLE_ID: {table[:20]!r} is no number", identifier, "fetch the metadata again")
     return {
-        "level": "L0", "unit": f"S2{facts.datatake['spacecraft'][-1]}", "session_id": "",
+        "level": level, "unit": f"S2{facts.datatake['spacecraft'][-1]}", "session_id": "",
         "absolute_orbit": int(identifier.split("_")[2]), "relative_orbit": int(facts.datatake["orbit"]),
         "baseline": facts.processing["baseline"], "datatake_id": identifier,
         "sensing_start": facts.start, "sensing_stop": facts.stop, "sensing_start_gps": int(dates.min()),
@@ -336,4 +357,6 @@ def _attributes(
         "codec": codec, "aux": aux, "gaps": [], "datation_residual_ns": 0.0,
         "counters": {"packets": packets, "lost_packets": lost, "degraded_packets": kept},
         "degradation_percentage": percentage,
+        "equalization_mode": facts.configuration["equalization"] == "true",
+        "nuc_table_id": int(table),
     }  # fmt: skip

@@ -108,6 +108,12 @@ class DatastripFacts:
         ``dem``, ``dem_version``, ``iers``, ``band``, ``ancillary``.
     kept : mapping of str to bytes
         Sections of `KEPT`, canonical XML.
+    theoretical_period : float or None
+        [ms]; there when the line period is another one.
+    residual : float or None
+        Root mean square of the dates of packets about a regression, RMOY [s]; None without one.
+    residuals : mapping of str to float
+        The same by group of source packets.
     """
 
     datatake: Mapping[str, str]
@@ -127,6 +133,9 @@ class DatastripFacts:
     model: str
     references: Mapping[str, str]
     kept: Mapping[str, bytes] = field(repr=False, default_factory=dict)
+    theoretical_period: float | None = None
+    residual: float | None = None
+    residuals: Mapping[str, float] = field(default_factory=dict)
 
 
 def _text(root: etree._Element, path: str, default: str | None = None) -> str:
@@ -271,7 +280,17 @@ def datastrip_facts(root: etree._Element) -> DatastripFacts:
             "ancillary": _text(root, "Satellite_Ancillary_Data_Info/ANC_DATA_REF", ""),
         },
         {path: _canonical(e) for path, e in kept.items() if e is not None},
+        _optional(root, f"{stamp}/THEORETICAL_LINE_PERIOD"),
+        _optional(root, f"{stamp}/Quality_Indicators/Global/RMOY"),
+        {
+            e.get("gspId", ""): _number(_text(e, "RMOY"))
+            for e in root.findall(f"{stamp}/Quality_Indicators/GSP_List/GSP")
+        },
     )  # fmt: skip
+
+
+def _optional(root: etree._Element, path: str) -> float | None:
+    return None if root.find(path) is None else _number(_text(root, path))
 
 
 def _granules(root: etree._Element) -> dict[int, tuple[tuple[str, int], ...]]:

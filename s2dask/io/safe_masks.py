@@ -1,6 +1,7 @@
 """Masks of a SAFE as pixel layers: JPEG 2000 layers since baseline 04.00, GML polygons before."""
 
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Final
@@ -8,7 +9,7 @@ from typing import Final
 import numpy as np
 import rasterio
 from lxml import etree
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 from rasterio.windows import Window
@@ -35,7 +36,11 @@ def read_window(archive: SafeArchive, name: str, shape: tuple[int, int], rows: s
     where = archive.describe(name)
     remedy = "the image is damaged: fetch the product again"
     try:
-        with rasterio.open(archive.raster(name), driver="JP2OpenJPEG") as source:
+        # images of L1B are in no projection
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            opened = rasterio.open(archive.raster(name), driver="JP2OpenJPEG")
+        with opened as source:
             if source.shape != shape:
                 raise InputError(f"the image has {source.shape} pixels, expected {shape}", where, remedy)
             return np.asarray(source.read(window=Window.from_slices(rows, columns)))
@@ -92,7 +97,7 @@ def _find(archive: SafeArchive, kind: str, band: str) -> str | None:
     return min(found, key=lambda name: PurePosixPath(name).suffix != ".jp2") if found else None
 
 
-def _layers(image: np.ndarray, bits: list[int]) -> np.ndarray:
+def merge_layers(image: np.ndarray, bits: list[int]) -> np.ndarray:
     """Merge 1-bit layers into a bit mask; a single layer holds the bits already."""
     if image.shape[0] == 1:
         return np.asarray(image[0].astype(np.uint8))
@@ -109,7 +114,7 @@ def quality_mask(
     name = _find(archive, "QUALIT", band)
     if name and name.endswith(".jp2"):
         image = read_window(archive, name, grid.shape(resolution), rows, columns)
-        return _layers(image, [bit for _, bit in FLAGS])
+        return merge_layers(image, [bit for _, bit in FLAGS])
     out = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
     for kind in _QUALITY_MASKS:
         name = _find(archive, kind, band)
@@ -137,7 +142,7 @@ def classification_mask(archive: SafeArchive, grid: TileGrid, rows: slice, colum
     name = _find(archive, "CLASSI", "B00")
     if name:
         image = read_window(archive, name, grid.shape(60), rows, columns)
-        return _layers(image, [bit for _, bit in CLASSI_FLAGS])
+        return merge_layers(image, [bit for _, bit in CLASSI_FLAGS])
     name = _find(archive, "CLOUDS", "B00")
     if name is None:
         return np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)

@@ -1,8 +1,10 @@
 """What a SAFE's MTD_MSIL1C.xml and MTD_TL.xml say, in the terms of our own tile products."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import PurePosixPath
+from typing import Any, Final
 
 import numpy as np
 from lxml import etree
@@ -13,6 +15,8 @@ from s2dask.io.safe_archive import SafeArchive
 
 BAND_NAMES = tuple(BANDS)
 """Band of each bandId of the metadata."""
+_FIRST_WITH_OFFSET: Final = 4.0
+"""Baseline from which counts carry an offset."""
 Angles = dict[tuple[str, int], np.ndarray]
 
 
@@ -32,7 +36,11 @@ class SafeMetadata:
         NaN where unseen.
     mean_views : mapping of band to (zenith, azimuth) [deg]
     images : mapping of band to str
-        File names.
+        File names; at L2A those of each band's own resolution, where it is delivered.
+    layers : mapping of (content, resolution [m]) to str
+        Every image of an L2A product: ``("AOT", 20)``; empty at L1C.
+    masks : tuple of str
+        Files of the masks that the tile metadata name.
     """
 
     attrs: dict[str, Any]
@@ -42,6 +50,8 @@ class SafeMetadata:
     views: Angles
     mean_views: dict[str, tuple[float, float]]
     images: dict[str, str]
+    layers: dict[tuple[str, int], str]
+    masks: tuple[str, ...]
 
 
 class _Document:
@@ -112,26 +122,60 @@ def _angles(tile: _Document) -> tuple[np.ndarray, Angles]:
     return sun, views
 
 
-def _images(product: _Document, archive: SafeArchive) -> dict[str, str]:
-    """Return the image file of each band that the product lists; a listed file that is not there is an error."""
+def _listed(product: _Document, archive: SafeArchive) -> Iterator[tuple[str, str]]:
+    """Yield (name in the metadata, file) of each image that the product lists."""
     present = {name.removesuffix(".jp2"): name for name in archive.names if name.endswith(".jp2")}
-    out: dict[str, str] = {}
     for element in product.all("Granule/IMAGE_FILE"):
         listed = (element.text or "").strip()
-        band = listed[-3:]
-        if band not in BANDS:
-            continue
         if listed not in present:
             raise InputError("the image is missing", archive.describe(f"{listed}.jp2"), "fetch the product again")
-        out[band] = present[listed]
+        yield listed, present[listed]
+
+
+def _layers(product: _Document, archive: SafeArchive) -> dict[tuple[str, int], str]:
+    """Return the image file of each content and resolution of an L2A product."""
+    out: dict[tuple[str, int], str] = {}
+    for listed, path in _listed(product, archive):
+        found = re.search(r"_([A-Z0-9]{3})_(10|20|60)m$", listed)
+        if found:
+            out[found[1], int(found[2])] = path
+    if not out:
+        raise InputError("lists no image", product.where, "give a product of 2018 or later, one tile each")
+    return out
+
+
+def _masks(tile: _Document, archive: SafeArchive) -> tuple[str, ...]:
+    """Return the files of the masks that the tile metadata name; one that is not there is an error.
+
+    Read as absent it would say that every pixel is good.
+    """
+    present = {PurePosixPath(name).name: name for name in archive.names if "/QI_DATA/" in name}
+    out: list[str] = []
+    for element in tile.all("Pixel_Level_QI/MASK_FILENAME"):
+        listed = PurePosixPath((element.text or "").strip()).name
+        if listed not in present:
+            raise InputError("the mask is missing", archive.describe(f"QI_DATA/{listed}"), "fetch the product again")
+        out.append(present[listed])
+    return tuple(out)
+
+
+def _images(product: _Document, archive: SafeArchive) -> dict[str, str]:
+    """Return the image file of each band that the product lists; a listed file that is not there is an error."""
+    out = {listed[-3:]: path for listed, path in _listed(product, archive) if listed[-3:] in BANDS}
     if not out:
         raise InputError("lists no band image", product.where, "give a product of 2016-12 or later, one tile each")
     return {band: out[band] for band in BAND_NAMES if band in out}
 
 
-def _offset(product: _Document) -> dict[str, float]:
-    """Return RADIO_ADD_OFFSET of each band; products before baseline 04.00 have none."""
-    offsets = product.by_band("RADIO_ADD_OFFSET", "band_id")
+def _offset(product: _Document, name: str) -> dict[str, float]:
+    """Return the offset of each band [counts]; products before baseline 04.00 have none."""
+    offsets = product.by_band(name, "band_id")
+    baseline = product.number("PROCESSING_BASELINE")
+    if baseline >= _FIRST_WITH_OFFSET and not any(offsets.values()):
+        raise InputError(
+            f"baseline {baseline:05.2f} has offsets, {name} states none", product.where,
+            "the metadata are wrong: fetch the product again",
+        )
     return {band: offsets.get(band, 0.0) for band in BAND_NAMES}
 
 
@@ -180,25 +224,32 @@ def product_facts(archive: SafeArchive) -> dict[str, Any]:
     }
 
 
-def read_metadata(archive: SafeArchive) -> SafeMetadata:
-    """Read the product and tile metadata of an L1C SAFE."""
-    product = _Document(archive, archive.one("MTD_MSIL1C.xml"))
-    tile = _Document(archive, archive.one("GRANULE/*/MTD_TL.xml"))
-    sun, views = _angles(tile)
-    offsets = _offset(product)
+def _coding(product: _Document, level: str) -> dict[str, Any]:
+    """Return quantification and offsets, which the two levels name differently."""
+    if level == "L1C":
+        offsets, quantification = _offset(product, "RADIO_ADD_OFFSET"), product.number("QUANTIFICATION_VALUE")
+        key = "radio_add_offset"
+    else:
+        offsets, quantification = _offset(product, "BOA_ADD_OFFSET"), product.number("BOA_QUANTIFICATION_VALUE")
+        key = "boa_add_offset"
+    if not quantification > 0:
+        raise InputError(f"quantification is {quantification}", product.where, "fetch the product again")
+    whole = {band: int(value) for band, value in offsets.items()}
+    return {"quantification": int(quantification), key: whole[BAND_NAMES[0]], f"{key}s": whole}
+
+
+def _place(tile: _Document) -> tuple[dict[str, Any], int, int]:
+    """Return the facts of the grid, and its rows and columns at 10 m."""
     sizes = {e.get("resolution"): e for e in tile.all("Tile_Geocoding/Size")}
     corners = {e.get("resolution"): e for e in tile.all("Tile_Geocoding/Geoposition")}
     if "10" not in sizes or "10" not in corners:
         raise InputError("Tile_Geocoding has no 10 m grid", tile.where, "fetch the product again")
     rows, columns = (int(tile.number(name, sizes["10"])) for name in ("NROWS", "NCOLS"))
-    images = _images(product, archive)
     tile_id = re.search(r"_T(\d\d[A-Z]{3})_", tile.text("TILE_ID"))
     if tile_id is None:
         raise InputError("TILE_ID names no tile", tile.where, "fetch the product again")
     sensing = _milliseconds(tile.text("General_Info/SENSING_TIME"))
-    attrs: dict[str, Any] = {
-        "level": "L1C",
-        **_datatake(product),
+    return {
         "tile_id": tile_id[1],
         "crs": tile.text("HORIZONTAL_CS_CODE"),
         "x0": int(tile.number("ULX", corners["10"])),
@@ -207,12 +258,32 @@ def read_metadata(archive: SafeArchive) -> SafeMetadata:
         "height": 10 * rows,
         "sensing_start": sensing,
         "sensing_stop": sensing,
+    }, rows, columns
+
+
+def read_metadata(archive: SafeArchive, level: str = "L1C") -> SafeMetadata:
+    """Read the product and tile metadata of an L1C or L2A SAFE."""
+    product = _Document(archive, archive.one(f"MTD_MSI{level}.xml"))
+    tile = _Document(archive, archive.one("GRANULE/*/MTD_TL.xml"))
+    sun, views = _angles(tile)
+    place, rows, columns = _place(tile)
+    layers = _layers(product, archive) if level == "L2A" else {}
+    if layers:
+        images = {name: layers[name, b.resolution] for name, b in BANDS.items() if (name, b.resolution) in layers}
+    else:
+        images = _images(product, archive)
+    coding = _coding(product, level)
+    offsets = next(key for key in coding if key.endswith("offsets"))
+    bands = [name for name in BAND_NAMES if name in images or any(name == content for content, _ in layers)]
+    attrs: dict[str, Any] = {
+        "level": level,
+        **_datatake(product),
+        **place,
         "baseline": product.text("PROCESSING_BASELINE"),
         "detectors": sorted({detector for _, detector in views}),
-        "bands": list(images),
-        "quantification": int(product.number("QUANTIFICATION_VALUE")),
-        "radio_add_offset": int(offsets[next(iter(images))]),
-        "radio_add_offsets": {band: int(offsets[band]) for band in images},
+        "bands": bands,
+        **coding,
+        offsets: {name: coding[offsets][name] for name in bands},
         "reflectance_conversion": product.number("Reflectance_Conversion/U"),
         "solar_irradiance": product.by_band("SOLAR_IRRADIANCE"),
         "physical_gains": product.by_band("PHYSICAL_GAINS"),
@@ -228,4 +299,4 @@ def read_metadata(archive: SafeArchive) -> SafeMetadata:
         tile.band(e): (tile.number("ZENITH_ANGLE", e), tile.number("AZIMUTH_ANGLE", e))
         for e in tile.all("Mean_Viewing_Incidence_Angle")
     }
-    return SafeMetadata(attrs, rows, columns, sun, views, means, images)
+    return SafeMetadata(attrs, rows, columns, sun, views, means, images, layers, _masks(tile, archive))

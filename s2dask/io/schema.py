@@ -1,6 +1,6 @@
 """The schemas of all levels, by name."""
 
-from s2dask.io.schema_strip import image_path, l0, l1a, l1b, mask_path, packet_bytes, packet_path
+from s2dask.io.schema_strip import downlink_path, image_path, l0, l1a, l1b, mask_path, packet_bytes, packet_path
 from s2dask.io.schema_tile import (
     ANGLE_STEP,
     CHUNK,
@@ -9,6 +9,7 @@ from s2dask.io.schema_tile import (
     footprint_path,
     l1c,
     l2a,
+    noise_gain_path,
     quality_path,
     reflectance_path,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "CHUNK",
     "L2A_BANDS",
     "angle_nodes",
+    "downlink_path",
     "footprint_path",
     "image_path",
     "l0",
@@ -26,6 +28,7 @@ __all__ = [
     "l1c",
     "l2a",
     "mask_path",
+    "noise_gain_path",
     "packet_bytes",
     "packet_path",
     "quality_path",

@@ -26,6 +26,11 @@ def packet_path(detector: int, band_name: str) -> str:
     return f"measurements/d{detector:02d}/{band_name.lower()}"
 
 
+def downlink_path(detector: int, band_name: str) -> str:
+    """Return the path of the downlink times of the packets of a detector and band."""
+    return f"conditions/downlink/d{detector:02d}/{band_name.lower()}/time"
+
+
 def packet_bytes(b: Band, codec: str) -> int:
     """Return the bytes of one source packet of a band under a codec."""
     if codec == "raw12":
@@ -67,6 +72,13 @@ def l0(detectors: Sequence[int], bands: Sequence[str], scenes: int, codec: str, 
             out[f"{where}/packet_time"] = spec(
                 "packet", (n,), "int64", "date of the first line", "nanoseconds since 1980-01-06T00:00:00 (GPS)",
                 chunks=(per,),
+            )
+            out[f"{where}/frames"] = spec(
+                "packet", (n,), "uint16", "frames that carry the packet, 0 not known", chunks=(per,)
+            )
+            out[downlink_path(d, name)] = spec(
+                "packet", (n,), "int64", "time at which the packet began to be received (UTC), 0 not known",
+                "nanoseconds since 2000-01-01T00:00:00", chunks=(per,),
             )
             out[f"{where}/status"] = spec(
                 "packet", (n,), "uint8", "packet status", chunks=(per,), fill_value=1,

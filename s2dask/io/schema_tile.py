@@ -40,6 +40,11 @@ def footprint_path(resolution: int, band_name: str) -> str:
     return f"conditions/mask/detector_footprint/r{resolution}m/{band_name.lower()}"
 
 
+def noise_gain_path(resolution: int, band_name: str) -> str:
+    """Return the path of the sums of squared interpolation weights of a band, a layer made on request."""
+    return f"quality/noise_gain/r{resolution}m/{band_name.lower()}"
+
+
 def angle_nodes(grid: TileGrid) -> tuple[int, int]:
     """Return (rows, columns) of the 5 km angle grids of a grid: 23 x 23 for a whole tile."""
     return -(-grid.height // ANGLE_STEP) + 1, -(-grid.width // ANGLE_STEP) + 1
@@ -106,12 +111,18 @@ def _flags(pairs: Sequence[tuple[str, int]]) -> dict[str, Any]:
 
 
 def l1c(
-    grid: TileGrid, detectors: Sequence[int], bands: Sequence[str] = tuple(BANDS), chunks: dict[int, int] | None = None
+    grid: TileGrid, detectors: Sequence[int], bands: Sequence[str] = tuple(BANDS), chunks: dict[int, int] | None = None,
+    noise_gain: bool = False,
 ) -> Schema:
-    """Return the schema of an L1C tile; `chunks` overrides the chunk edge per resolution [px]."""
+    """Return the schema of an L1C tile; `chunks` overrides the chunk edge per resolution [px].
+
+    With `noise_gain`, what the interpolation does to the variance of the counts is a layer of its own.
+    """
     chunk = chunks or CHUNK
     out = _geometry(grid, len(detectors))
-    groups = ("measurements/reflectance/r{r}m", "quality/mask/r{r}m", "conditions/mask/detector_footprint/r{r}m")
+    groups = ["measurements/reflectance/r{r}m", "quality/mask/r{r}m", "conditions/mask/detector_footprint/r{r}m"]
+    if noise_gain:
+        groups.append("quality/noise_gain/r{r}m")
     present = sorted({band(name).resolution for name in bands})
     out |= _coordinates(grid, present, groups)
     for name in bands:
@@ -123,6 +134,11 @@ def l1c(
         out[footprint_path(r, name)] = _image(
             grid, r, "uint8", f"detector footprint of band {name}, 0 = none", chunk[r], short_name=name.lower()
         )
+        if noise_gain:
+            out[noise_gain_path(r, name)] = _image(
+                grid, r, "float32", f"sum of squared interpolation weights of band {name}", chunk[r],
+                fill_value=float("nan"), short_name=name.lower(),
+            )
     where = "conditions/mask/l1c_classification/r60m"
     out |= _coordinates(grid, (60,), (where,))
     out[f"{where}/b00"] = _image(grid, 60, "uint8", "MSK_CLASSI", chunk[60], short_name="b00", **_flags(CLASSI_FLAGS))

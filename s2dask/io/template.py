@@ -30,6 +30,7 @@ def _metadata(spec: VariableSpec, profile: Profile) -> ArrayV3Metadata:
         MemoryStore(),
         shape=spec.shape,
         chunks=tuple(max(1, c) for c in spec.chunks),
+        shards=spec.shards,
         dtype=spec.dtype,
         compressors=_CODEC[profile] if spec.shape else None,
         fill_value=np.dtype(spec.dtype).type(spec.fill_value),
@@ -87,6 +88,13 @@ def consolidate(url: str) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part", category=UserWarning)
         zarr.consolidate_metadata(zarr_store(url))
+
+
+def set_group_attributes(url: str, groups: Mapping[str, Mapping[str, Any]]) -> None:
+    """Set attributes of groups, by path, and consolidate."""
+    for path, attrs in groups.items():
+        zarr.open_group(zarr_store(url), path=path, mode="r+").update_attributes(dict(attrs))
+    consolidate(url)
 
 
 def set_attributes(url: str, attrs: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from s2dask.errors import InputError, InputMissing
 from s2dask.instrument import BANDS, band
+from s2dask.io.eopf_reader import tile_facts
 from s2dask.io.grids import TileGrid
 from s2dask.io.schema import footprint_path, quality_path, reflectance_path
 from s2dask.io.storage import exists, is_local, open_array, zarr_store
@@ -78,7 +79,7 @@ class ZarrTile:
             group = zarr.open_group(zarr_store(url, read_only=True), mode="r")
         except (ValueError, KeyError, FileNotFoundError) as error:
             raise InputError(f"not a Zarr product ({error})", url, "give an L1C .zarr or .SAFE") from error
-        attrs: dict[str, Any] = dict(group.attrs.asdict().get("s2dask", {}))  # type: ignore[arg-type]
+        attrs: dict[str, Any] = tile_facts(group.attrs.asdict())
         needed = ("tile_id", "crs", "x0", "y0", "width", "height", "unit", "bands", "detectors")
         missing = [key for key in needed if key not in attrs]
         if attrs.get("level") != "L1C" or missing:

@@ -21,8 +21,10 @@ class VariableSpec:
         NumPy type code with byte order of the store (``uint16``).
     attrs : mapping
         CF attributes: long_name, units, scale_factor, add_offset, flag_values …
-    fill_value : int or float
+    fill_value : int, float or str
         Value of what was never written.
+    shards : tuple, optional
+        What one object of the store holds, a multiple of `chunks`; none: each chunk is an object.
     """
 
     dims: tuple[str, ...]
@@ -30,7 +32,8 @@ class VariableSpec:
     chunks: tuple[int, ...]
     dtype: str
     attrs: Mapping[str, Any] = field(default_factory=dict)
-    fill_value: float = 0
+    fill_value: float | str = 0
+    shards: tuple[int, ...] | None = None
 
 
 Schema = dict[str, VariableSpec]

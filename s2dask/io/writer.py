@@ -18,6 +18,18 @@ def _array(url: str, path: str) -> zarr.Array[Any]:
     return open_array(url, path, mode="r+")
 
 
+@lru_cache(maxsize=1024)
+def _filled_array(url: str, path: str) -> zarr.Array[Any]:
+    """Return an array that writes every chunk without a look at its pixels: what that takes a write pays twice."""
+    return _array(url, path).with_config({"write_empty_chunks": True})
+
+
+def _surely_filled(block: np.ndarray, array: zarr.Array[Any]) -> bool:
+    """Tell whether the first element of every chunk already shows that none is empty."""
+    first, empty = block[tuple(slice(None, None, chunk) for chunk in array.chunks)], array.fill_value
+    return bool((first != empty).all()) and empty == empty  # NaN is not
+
+
 def write_block(url: str, blocks: Mapping[str, np.ndarray], origin: Mapping[str, tuple[int, ...]]) -> int:
     """Write arrays at their origins and return the bytes written, before compression.
 
@@ -38,7 +50,8 @@ def write_block(url: str, blocks: Mapping[str, np.ndarray], origin: Mapping[str,
         for a, b, size, chunk in zip(start, stop, array.shape, array.chunks, strict=True):
             if a % chunk or (b % chunk and b != size) or b > size:
                 raise SchemaError(f"block {start} to {stop} cuts a chunk of {array.chunks}", f"{url}/{path}")
-        array[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] = block
+        target = _filled_array(url, path) if _surely_filled(block, array) else array
+        target[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] = block
         total += block.nbytes
     return total
 

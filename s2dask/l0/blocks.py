@@ -82,6 +82,23 @@ def _stamp(info: Mapping[str, Any]) -> str:
     return str(tag) if tag else repr(_when(info))
 
 
+def file_name(url: str) -> str:
+    """Return the name of a file by its path or URL, of the inner one of a chain such as ``zip://…::file://…``."""
+    parts = url.split("::")
+    return PurePosixPath(next((part for part in parts if "://" in part), parts[0])).name
+
+
+def _url(fs: Any, path: str, folder: str) -> str:
+    """Return the URL of a file that was listed below a folder."""
+    if is_local(folder):
+        return path
+    first, *rest = folder.split("::")
+    if rest and "://" in first:  # a container: its own path tells nothing of where it lies
+        return "::".join([f"{first.split('://')[0]}://{path.lstrip('/')}", *rest])
+    url: str = fs.unstrip_protocol(path)
+    return f"{first}::{url}" if rest else url
+
+
 def block_of(url: str) -> Block:
     """Return a DSDB file by its path or URL; one whose name is of another kind has channel 0."""
     fs, path = filesystem(url)
@@ -93,7 +110,7 @@ def block_of(url: str) -> Block:
 
 
 def _block(url: str, info: Mapping[str, Any]) -> Block:
-    name = PurePosixPath(url).name
+    name = file_name(url)
     session, channel, number = block_name(name) or ("", 0, 0)
     return Block(name, session, channel, number, url, int(info["size"] or 0), _stamp(info), _when(info))
 
@@ -101,9 +118,10 @@ def _block(url: str, info: Mapping[str, Any]) -> Block:
 def list_session(folder: str) -> tuple[list[Block], list[tuple[str, int, float]]]:
     """Return the DSDB files below a folder or URL, and (path, size, date) of the DSIBs, by path."""
     fs, root = filesystem(folder)
+    fs.invalidate_cache()  # a listing of before does not know what has come since
     blocks, dsibs = [], []
     for path, info in sorted(fs.find(root, detail=True).items()):
-        url = path if is_local(folder) else fs.unstrip_protocol(path)
+        url = _url(fs, path, folder)
         if path.endswith("_DSIB.xml"):
             dsibs.append((url, int(info["size"]), _when(info)))
         elif block_name(PurePosixPath(path).name):
@@ -115,7 +133,10 @@ def list_session(folder: str) -> tuple[list[Block], list[tuple[str, int, float]]
 def read_whole(url: str) -> bytes:
     """Return a small file."""
     fs, path = filesystem(url)
-    data: bytes = fs.cat_file(path)
+    try:
+        data: bytes = fs.cat_file(path)
+    except FileNotFoundError:
+        raise InputMissing("no such file", url, "check the path") from None
     return data
 
 
@@ -143,8 +164,12 @@ def md5(url: str) -> str:
 def _edges(block: Block) -> bytes:
     fs, path = filesystem(block.url)
     if block.size <= 2 * _EDGE:
-        return bytes(fs.cat_file(path))
-    return bytes(fs.cat_file(path, 0, _EDGE) + fs.cat_file(path, block.size - _EDGE, block.size))
+        return read_whole(block.url)
+    try:
+        ends = ((0, _EDGE), (block.size - _EDGE, block.size))
+        return b"".join(bytes(fs.cat_file(path, start=start, end=end)) for start, end in ends)
+    except FileNotFoundError:
+        raise InputMissing("no such file", block.url, "check the path") from None
 
 
 def _fault(block: Block, promised: Mapping[str, Promise]) -> str:

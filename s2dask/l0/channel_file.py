@@ -14,17 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2dask.errors import InputError
-from s2dask.instrument.telemetry import VCID_HALF_SCENE, VCID_IDLE, VCID_SAD, channel_kind
-from s2dask.l0.blocks import block_of, read_pieces
+from s2dask.instrument.telemetry import VC_COUNTER_MODULO, VCID_HALF_SCENE, VCID_IDLE, VCID_SAD, channel_kind
+from s2dask.l0.blocks import block_of, file_name, read_pieces
 from s2dask.l0.frames import Frames, FrameStream
-from s2dask.l0.packet_file import transfer_frames
 from s2dask.l0.packet_stream import Packets, PacketStream
 from s2dask.l0.packets import index_packets
 
 INDEX: Final = np.dtype(
-    [("apid", "<u2"), ("count", "<u2"), ("size", "<u4"), ("time", "<i8"), ("offset", "<i8"), ("good", "?")]
+    [
+        ("apid", "<u2"), ("count", "<u2"), ("size", "<u4"), ("time", "<i8"), ("offset", "<i8"), ("good", "?"),
+        ("frame", "<u4"), ("frames", "u1"),
+    ]
+)  # fmt: skip
+"""What is kept of a packet beside its bytes: 30 bytes; time in GPS ns, offset in the file of packets, counter of the
+frame in which it begins, frames that carry it."""
+HOUSEKEEPING: Final = np.dtype(
+    [("rank", "<u4"), ("channel", "u1"), ("counter", "<u4"), ("symbols", "<u2"), ("marker", "u1"), ("inverted", "?")]
 )
-"""What is kept of a packet beside its bytes: 25 bytes; time in GPS ns, offset in the file of packets."""
+"""What is kept of a frame of housekeeping telemetry beside its bytes: rank among the good frames of the file, virtual
+channel and its counter, symbols put right, wrong bits of the marker, inverted polarity."""
 BLOCK: Final = 2044 * 2000
 """Bytes that are decoded at a time."""
 
@@ -67,6 +75,8 @@ class FilePart:
         Frames, each once, and those that came again.
     resynchronised : int
         Times that a frame's pointer and the packet lengths disagreed.
+    ranks : (int, int)
+        First and last of its frames among the good frames of the file.
     """
 
     stream: str
@@ -76,6 +86,7 @@ class FilePart:
     frames: int
     duplicates: int
     resynchronised: int
+    ranks: tuple[int, int] = (0, 0)
 
     def rows(self) -> NDArray[np.void]:
         """Return the index, (packet) of `INDEX`."""
@@ -96,7 +107,9 @@ class FileResult:
         frames, skipped_bytes, corrected_frames, corrected_symbols, uncorrectable_frames, corrected_codewords,
         uncorrectable_codewords, bit_slips, inverted_frames, housekeeping_frames.
     housekeeping : str or None
-        File with the transfer frames of housekeeping telemetry, 1912 bytes each.
+        File with the transfer frames of housekeeping telemetry, 1912 bytes each; see `housekeeping_rows`.
+    good_frames : int
+        Frames that could be read, of all virtual channels.
     """
 
     name: str
@@ -104,6 +117,7 @@ class FileResult:
     parts: Mapping[int, FilePart]
     counters: Mapping[str, int]
     housekeeping: str | None = None
+    good_frames: int = 0
 
 
 def packet_kind(virtual: int) -> str:
@@ -115,8 +129,12 @@ def index_rows(packets: Packets, virtual: int) -> NDArray[np.void]:
     """Return the index of packets, idle ones left out; offsets are those in their stream."""
     found = index_packets(packets.stream, packets.offset, packets.size, packet_kind(virtual))
     rows = np.empty(found.apid.size, INDEX)
-    for name in INDEX.names or ():
+    for name in ("apid", "count", "size", "time", "offset", "good"):
         rows[name] = getattr(found, name)
+    # idle packets are left out: what is left lies where it lay
+    order = np.argsort(packets.offset)
+    place = order[np.searchsorted(packets.offset, found.offset, sorter=order)]
+    rows["frame"], rows["frames"] = packets.frame[place] % VC_COUNTER_MODULO, packets.frames[place]
     return rows
 
 
@@ -139,12 +157,15 @@ class _Writer:
     end: int = 0
     count: int = 0
     files: list[IO[bytes]] = field(default_factory=list)
+    ranks: tuple[int, int] | None = None
 
     @property
     def index(self) -> Path:
         return self.path.with_name(f"{self.path.name}.index")
 
-    def feed(self, frames: Frames, chosen: NDArray[np.bool_]) -> None:
+    def feed(self, frames: Frames, chosen: NDArray[np.bool_], before: int) -> None:
+        ranks = before + np.flatnonzero(chosen)[[0, -1]]
+        self.ranks = (self.ranks[0] if self.ranks else int(ranks[0]), int(ranks[1]))
         if not self.files:
             self.files = [self.path.open("wb"), self.index.open("wb")]
         rows = slice(None) if chosen.all() else chosen
@@ -167,7 +188,7 @@ class _Writer:
         edges = tuple(Edge(*edge) for edge in s.edges)
         return FilePart(
             str(self.path), str(self.index), self.count, edges, s.frames, s.duplicates,
-            s.resynchronised,
+            s.resynchronised, self.ranks or (0, 0),
         )  # fmt: skip
 
 
@@ -193,6 +214,7 @@ class Demultiplexer:
     images: bool = True
     writers: dict[int, _Writer] = field(default_factory=dict)
     housekeeping: int = 0
+    frames: int = 0
 
     @property
     def known(self) -> tuple[int, ...]:
@@ -215,20 +237,39 @@ class Demultiplexer:
         for virtual in (c for c in there if c in self.known and c != VCID_IDLE):
             path = self.stem.with_name(f"{self.stem.name}.vc{virtual:02d}")
             writer = self.writers.setdefault(virtual, _Writer(virtual, path, self.images or virtual == VCID_SAD))
-            writer.feed(frames, frames.channel == virtual)
+            writer.feed(frames, frames.channel == virtual, self.frames)
+        self.frames += frames.channel.size
 
     def _keep(self, frames: Frames, channels: list[int]) -> None:
-        """Put the frames of housekeeping telemetry aside."""
-        chosen = np.isin(frames.channel, channels)
-        if chosen.any():
-            kept = (getattr(frames, n)[chosen] for n in ("spacecraft", "channel", "counter", "pointer", "zone"))
-            with self.housekeeping_file.open("ab" if self.housekeeping else "wb") as file:
-                file.write(transfer_frames(*kept).data)
-            self.housekeeping += int(chosen.sum())
+        """Put the frames of housekeeping telemetry aside, as they came."""
+        chosen = np.flatnonzero(np.isin(frames.channel, channels))
+        if not chosen.size:
+            return
+        rows = np.zeros(chosen.size, HOUSEKEEPING)
+        rows["rank"], rows["channel"] = self.frames + chosen, frames.channel[chosen]
+        rows["counter"] = frames.counter[chosen]
+        for name in ("symbols", "marker", "inverted"):
+            rows[name] = frames.notes[name][chosen]
+        kept = np.concatenate([frames.header[chosen], frames.zone[chosen]], 1)
+        for path, data in ((self.housekeeping_file, kept), (_index_of(str(self.housekeeping_file)), rows)):
+            with path.open("ab" if self.housekeeping else "wb") as file:
+                file.write(data.tobytes())
+        self.housekeeping += chosen.size
 
     def close(self) -> dict[int, FilePart]:
         """Return what was found, by virtual channel."""
         return {virtual: self.writers[virtual].close() for virtual in sorted(self.writers)}
+
+
+def _index_of(housekeeping: str) -> Path:
+    return Path(f"{housekeeping}.index")
+
+
+def housekeeping_rows(result: FileResult) -> NDArray[np.void]:
+    """Return what is kept of the frames of housekeeping telemetry of a file, (frame) of `HOUSEKEEPING`."""
+    if result.housekeeping is None:
+        return np.zeros(0, HOUSEKEEPING)
+    return np.fromfile(_index_of(result.housekeeping), HOUSEKEEPING)
 
 
 def result_key(path: str, channel: int) -> str:
@@ -236,9 +277,7 @@ def result_key(path: str, channel: int) -> str:
     return hashlib.blake2b(f"{block_of(path).key}|{channel}".encode(), digest_size=8).hexdigest()
 
 
-def decode_blocks(
-    pieces: Iterator[bytes], channel: int, stem: Path, where: str, *, images: bool = True
-) -> FileResult:
+def decode_blocks(pieces: Iterator[bytes], channel: int, stem: Path, where: str, *, images: bool = True) -> FileResult:
     """Decode a stream of CADUs that comes in pieces of any size.
 
     Parameters
@@ -273,7 +312,7 @@ def decode_blocks(
         "bit_slips": found.slips, "inverted_frames": found.inverted, "housekeeping_frames": sorter.housekeeping,
     }  # fmt: skip
     kept = str(sorter.housekeeping_file) if sorter.housekeeping else None
-    return FileResult(where, channel, sorter.close(), counters, kept)
+    return FileResult(where, channel, sorter.close(), counters, kept, sorter.frames)
 
 
 def decode_file(path: str, channel: int, work: str) -> FileResult:
@@ -288,7 +327,7 @@ def decode_file(path: str, channel: int, work: str) -> FileResult:
     work : str
         Local folder for packets and index.
     """
-    name = Path(path).name
+    name = file_name(path)
     stem = Path(work) / f"{Path(name).stem}-{result_key(path, channel)}"
     done = stem.with_name(f"{stem.name}.result")
     if done.is_file():

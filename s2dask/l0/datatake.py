@@ -1,6 +1,6 @@
 """Datatakes: what is made of each type, how many products, and where a session is cut into datastrips."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -21,6 +21,12 @@ LEVELS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )  # fmt: skip
 """Levels by datatake type; of any other type L0 alone."""
+KINDS: Final = (
+    "INS-NOBS", "INS-VIC", "INS-RAW", "INS-DASC", "INS-ABSR", "INS-EOBS", "INS-IMG", "INS-MOON", "INS-TST",
+    "INS-NOBD", "INS-EOBD", "INS-ABSD", "INS-VICD", "INS-DASD",
+)  # fmt: skip
+"""Datatake types that product metadata know (PSD 15, A_DATATAKE_TYPE)."""
+NOMINAL: Final = KINDS[0]
 RAW_WITHOUT_L2A: Final[Mapping[str, datetime]] = MappingProxyType(
     {"S2A": datetime(2026, 7, 23, tzinfo=UTC), "S2C": datetime(2026, 8, 1, tzinfo=UTC)}
 )
@@ -34,6 +40,8 @@ _TRIMMED: Final = 2
 _SCENE: Final = SCENE_SECONDS * 1e9
 _ALIGNED: Final = 2000
 """Scenes of one datastrip follow each other to so many ns: the clock counts in 60 ns, the line period is held."""
+_SPREAD: Final = 8
+"""A clock that GPS does not steer has a pace and a jitter of its own: so many of its median are allowed."""
 
 
 def _plain(kind: str) -> str:
@@ -120,6 +128,18 @@ def scenes_begun(begun: NDArray[np.int64]) -> NDArray[np.int64]:
     return middle
 
 
+def _pace(starts: Iterable[NDArray[np.int64]]) -> tuple[float, float]:
+    """Return how long a scene lasts by the clock of the instrument, and how far from that two may follow [ns]."""
+    steps = np.concatenate([np.zeros(0, np.int64), *(np.diff(begun) for begun in starts)]).astype(np.float64)
+    steps = steps[np.abs(steps - _SCENE) < 1e-3 * _SCENE]
+    if not steps.size:
+        return _SCENE, float(_ALIGNED)
+    pace = float(np.median(steps))
+    if abs(pace - _SCENE) <= _ALIGNED:
+        pace = _SCENE
+    return pace, max(float(_ALIGNED), _SPREAD * float(np.median(np.abs(steps - pace))))
+
+
 def cut_datastrips(images: Mapping[tuple[int, str], ImageChannel], lost_bytes: int) -> list[int]:
     """Return the dates [GPS ns] at which the images of a session are cut into datastrips, rising.
 
@@ -138,14 +158,15 @@ def cut_datastrips(images: Mapping[tuple[int, str], ImageChannel], lost_bytes: i
     starts = {key: scenes_begun(image.begun) for key, image in images.items() if image.begun.size}
     dates = np.sort(np.concatenate([np.zeros(0, np.int64), *starts.values()]))
     cuts = []
-    for at in np.flatnonzero(np.diff(dates) > _SCENE + _ALIGNED):
+    scene, loose = _pace(starts.values())
+    for at in np.flatnonzero(np.diff(dates) > scene + loose):
         wanted, aligned = 0, True
         for key, begun in starts.items():
             k = int(np.searchsorted(begun, dates[at], side="right"))
             if 0 < k < begun.size:
                 step = float(begun[k] - begun[k - 1])
-                number = round(step / _SCENE)
-                aligned = aligned and abs(step - number * _SCENE) <= _ALIGNED
+                number = round(step / scene)
+                aligned = aligned and abs(step - number * scene) <= loose
                 wanted += (number - 1) * images[key].scene_bytes
         if not aligned or not 0 < wanted <= lost_bytes:
             cuts.append(int(dates[at] + (dates[at + 1] - dates[at]) // 2))

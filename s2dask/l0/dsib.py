@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -29,6 +30,8 @@ class Dsib:
         DSDB files in their order.
     size : str
         Bytes of all of them, as written.
+    start, stop : datetime or None
+        When the channel began and ended to be received [UTC] (time_start, time_stop), None when it does not tell.
     """
 
     name: str
@@ -36,6 +39,8 @@ class Dsib:
     channel: int
     names: tuple[str, ...]
     size: str
+    start: datetime | None = None
+    stop: datetime | None = None
 
     @property
     def bytes(self) -> int | None:
@@ -74,6 +79,17 @@ def _text(root: etree._Element, tag: str, where: str) -> str:
     return value.strip()
 
 
+def _time(root: etree._Element, tag: str, where: str) -> datetime | None:
+    text = (root.findtext(f".//{tag}") or "").strip()
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"DSIB has {tag} {text[:40]!r}, which is no date", where, FETCH) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def parse_dsib(content: bytes, name: str) -> Dsib:
     """Read a DSIB.
 
@@ -107,4 +123,7 @@ def parse_dsib(content: bytes, name: str) -> Dsib:
             raise InputError(f"DSIB lists {listed!r}, which is no DSDB of session {session}", name, FETCH)
         if told[1] != channel:
             raise InputError(f"DSIB of channel {channel} lists {listed!r}, of channel {told[1]}", name, FETCH)
-    return Dsib(name, session, channel, names, size)
+    start, stop = (_time(root, tag, name) for tag in ("time_start", "time_stop"))
+    if start and stop and stop < start:
+        raise InputError(f"DSIB ends at {stop:%Y-%m-%dT%H:%M:%S}, before it begins", name, FETCH)
+    return Dsib(name, session, channel, names, size, start, stop)

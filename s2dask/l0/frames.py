@@ -1,16 +1,14 @@
 """Frames of a CADU stream: synchronised, derandomised, corrected, their headers read; block by block or in one go."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2dask.errors import InputError
-from s2dask.instrument.telemetry import ASM_BYTES, CADU_BYTES, VC_COUNTER_MODULO
+from s2dask.instrument.telemetry import ASM_BYTES, CADU_BYTES
 from s2dask.l0.frame_format import (
-    AOS,
     SAMPLES,
     SENTINEL2_FORMATS,
     FrameFormat,
@@ -20,7 +18,9 @@ from s2dask.l0.frame_format import (
     randomiser,
     versions,
 )
-from s2dask.l0.reed_solomon import correct_frames, damaged_lanes, tables
+from s2dask.l0.frame_headers import VERSIONS, checksums_good, read_headers, spacecraft
+from s2dask.l0.received_frames import NOTE, FrameCounters, Frames, join
+from s2dask.l0.reed_solomon import tables
 from s2dask.l0.synchronisation import Position, gather, rule
 from s2dask.l0.synchronisation import synchronise as find_frames
 
@@ -35,105 +35,18 @@ LONGEST_SEARCH: Final = 16 << 20
 ENOUGH: Final = 8
 """Clean frames that settle which spacecraft a stream is of."""
 
-@dataclass(frozen=True, slots=True)
-class FrameCounters:
-    """What it took to get frames; counters of blocks add up.
 
-    Attributes
-    ----------
-    received : int
-        Frames found.
-    skipped_bits : int
-        Bits in no frame.
-    slips : int
-        Times that a frame began at another bit of a byte than the one before.
-    inverted : int
-        Frames of inverted polarity.
-    corrected, uncorrectable : int
-        Frames; the latter with those whose header is of another version.
-    corrected_codewords, corrected_symbols, uncorrectable_codewords : int
-        Whatever became of their frames.
-    """
-
-    received: int = 0
-    skipped_bits: int = 0
-    slips: int = 0
-    inverted: int = 0
-    corrected: int = 0
-    uncorrectable: int = 0
-    corrected_codewords: int = 0
-    corrected_symbols: int = 0
-    uncorrectable_codewords: int = 0
-
-    @property
-    def skipped_bytes(self) -> int:
-        """Whole bytes in no frame."""
-        return self.skipped_bits // 8
-
-    def __add__(self, other: Self) -> Self:
-        return type(self)(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+_Good = tuple[NDArray[np.uint8], NDArray[np.void]]
+"""Corrected frames (frame, coded_bytes) and their notes (frame)."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Frames:
-    """Good frames in the order of arrival, and what it took to get them.
-
-    Attributes
-    ----------
-    spacecraft, channel : (frame) uint8
-        Identifiers of spacecraft and virtual channel.
-    counter : (frame) int64
-        Virtual channel counter.
-    pointer : (frame) int64
-        First header pointer.
-    zone : (frame, zone_bytes) uint8
-        Packet zone: 1904 bytes with Sentinel-2.
-    counters : FrameCounters
-        Of these frames and of what was lost around them.
-    randomised : bool
-    """
-
-    spacecraft: NDArray[np.uint8]
-    channel: NDArray[np.uint8]
-    counter: NDArray[np.int64]
-    pointer: NDArray[np.int64]
-    zone: NDArray[np.uint8]
-    counters: FrameCounters
-    randomised: bool
-
-    @property
-    def received(self) -> int:
-        """Frames found, good or bad."""
-        return self.counters.received
-
-    @property
-    def skipped_bytes(self) -> int:
-        """Whole bytes in no frame."""
-        return self.counters.skipped_bytes
-
-    @property
-    def corrected(self) -> int:
-        """Good frames that had errors."""
-        return self.counters.corrected
-
-    @property
-    def corrected_symbols(self) -> int:
-        """Symbols put right."""
-        return self.counters.corrected_symbols
-
-    @property
-    def uncorrectable(self) -> int:
-        """Frames that are not here: too many errors, or a header of another version."""
-        return self.counters.uncorrectable
-
-
-def _frames(good: NDArray[np.uint8], zone_bytes: int, counters: FrameCounters, randomised: bool) -> Frames:
-    """Read the headers of corrected frames (frame, coded_bytes) uint8 (CCSDS 732.0-B, section 4.1)."""
-    head = good[:, :8].astype(np.int64)
-    counter = (head[:, 2] << 16 | head[:, 3] << 8 | head[:, 4]) % VC_COUNTER_MODULO
+def _frames(good: _Good, form: FrameFormat, counters: FrameCounters, randomised: bool) -> Frames:
+    """Read the headers of corrected frames."""
+    frames, notes = good
+    end = form.lead + form.zone_bytes
     return Frames(
-        (head[:, 0] << 2 | head[:, 1] >> 6).astype(np.uint8), (head[:, 1] & 0x3F).astype(np.uint8), counter,
-        (head[:, 6] << 8 | head[:, 7]) & 0x7FF, good[:, 8 : 8 + zone_bytes], counters, randomised,
+        *read_headers(frames, form.version), frames[:, form.lead : end], frames[:, : form.lead], notes, counters,
+        randomised,
     )  # fmt: skip
 
 
@@ -176,7 +89,7 @@ class FrameStream:
         self._rest = np.zeros(0, np.uint8)
         self._position = Position()
         self._sought = SEARCH_BYTES
-        self._samples: NDArray[np.uint8] | None = None
+        self._samples: _Good | None = None
         self._spacecraft: int | None = None
         self._phase: int | None = None
         self._end = 0
@@ -213,14 +126,14 @@ class FrameStream:
         if final:
             self._count(skipped_bits=max(0, 8 * self._rest.size - self._end))
         now, self.counters = self.counters, before + self.counters
-        zone_bytes = self._formats[0].zone_bytes if self._formats else 0
-        parts = [part for part in parts if len(part)] or [np.zeros((0, zone_bytes + 8), np.uint8)]
-        return _frames(parts[0] if len(parts) == 1 else np.concatenate(parts), zone_bytes, now, bool(self.randomised))
+        form = self._formats[0] if self._formats else _NOTHING
+        parts = [part for part in parts if len(part[1])] or [_no_frames(form)]
+        return _frames(parts[0] if len(parts) == 1 else _joined(parts), form, now, bool(self.randomised))
 
     def _find_format(self, final: bool) -> bool:
         """Look for the format at the start of the stream."""
         while self._rest.size >= self._sought or final:
-            found = find_format(self._rest[: self._sought])
+            found = find_format(self._rest[: self._sought], self.where)
             if found:
                 self.format, self.randomised = found
                 self._formats = (self.format,)
@@ -228,56 +141,66 @@ class FrameStream:
             if self._sought >= LONGEST_SEARCH:
                 raise InputError(
                     f"no frame of a known format in the first {self._sought >> 20} MiB", self.where,
-                    "the file is no stream of AOS frames with markers",
+                    f"the file is no stream of {' or '.join(VERSIONS.values())} frames with markers",
                 )  # fmt: skip
             if self._sought >= self._rest.size:
                 break
             self._sought *= 2
         return False
 
-    def _next(self, final: bool) -> tuple[NDArray[np.uint8], bool]:
-        """Return the next good frames (frame, coded_bytes) uint8, and whether there may be more."""
-        known, pending = self.randomised is not None, self._samples
-        room = FRAMES_AT_A_TIME if known else SAMPLES - (0 if pending is None else len(pending))
-        chosen = self.format or self._formats[0]
-        veil = mask(chosen.coded_bytes, self.randomised)
-        codes = tables((self.format or self._formats[0]).code), tables((self.format or self._formats[-1]).code)
-        frame = rule(chosen.cadu_bytes, veil, versions(self.randomised))
-        starts, inverted = find_frames(self._rest, final, self._position, frame, codes, room)
-        self._account(starts, inverted, frame.frame_bits)
-        frames, lanes = gather(self._rest, starts, inverted, veil, chosen.code)
+    @property
+    def _form(self) -> FrameFormat:
+        """The format, or one of those it may be."""
+        return self.format or self._formats[0]
+
+    def _next(self, final: bool) -> tuple[_Good, bool]:
+        """Return the next good frames, and whether there may be more."""
+        known, pending, form = self.randomised is not None, self._samples, self._form
+        room = FRAMES_AT_A_TIME if known else SAMPLES - (0 if pending is None else len(pending[1]))
+        veil = mask(form.coded_bytes, self.randomised)
+        codes = tables(form.whole_code), tables((self.format or self._formats[-1]).whole_code)
+        frame = rule(form.cadu_bytes, veil, versions(self.randomised, form.version))
+        starts, inverted, wrong = find_frames(self._rest, final, self._position, frame, codes, room)
+        self._account(starts, inverted, wrong, frame.frame_bits)
+        frames, lanes = gather(self._rest, starts, inverted, veil, form.whole_code)
+        notes = np.zeros(starts.size, NOTE)
+        notes["marker"], notes["inverted"] = wrong, inverted
         more = starts.size == room
         if known:
-            return self._settle(frames, lanes), more
-        self._samples = frames if pending is None else np.concatenate([pending, frames])
+            return self._settle((frames, notes), form.damaged(frames) if form.fill else lanes), more
+        self._samples = _joined([pending, (frames, notes)]) if pending else (frames, notes)
         if not (more or final):
-            return frames[:0], False
+            return _no_frames(form), False
         return self._decide(), more
 
-    def _decide(self) -> NDArray[np.uint8]:
+    def _decide(self) -> _Good:
         """Find out about format and randomiser by the first frames, and return the good ones of them."""
-        frames, self._samples = self._samples, None
-        if frames is None or not len(frames):
-            return np.zeros((0, self._formats[0].coded_bytes), np.uint8)
+        samples, self._samples = self._samples, None
+        if samples is None or not len(samples[1]):
+            return _no_frames(self._form)
+        frames = samples[0]
         choice = choose(frames, self._formats)
         if choice:
             self.format, self.randomised = choice
-        chosen = self.format or self._formats[0]
-        frames ^= mask(chosen.coded_bytes, self.randomised)
-        lanes = damaged_lanes(frames, chosen.code) if chosen.code else np.zeros(len(frames), np.int64)
-        clean = _spacecraft(frames[(lanes == 0) & (frames[:, 0] >> 6 == AOS)])
+        frames ^= mask(self._form.coded_bytes, self.randomised)
+        lanes, version = self._form.damaged(frames), self._form.version
+        clean = spacecraft(frames[(lanes == 0) & (frames[:, 0] >> 6 == version)], version)
         if clean.size >= ENOUGH:
             self._spacecraft = int(np.bincount(clean).argmax())
-        return self._settle(frames, lanes)
+        return self._settle(samples, lanes)
 
-    def _settle(self, frames: NDArray[np.uint8], lanes: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def _settle(self, received: _Good, lanes: NDArray[np.int64]) -> _Good:
         """Correct frames, count, and return the good ones."""
+        (frames, notes), form = received, self._form
         bad = np.flatnonzero(lanes)
-        words, symbols, failed = correct_frames(frames, bad, lanes[bad], (self.format or self._formats[0]).code).T
-        keep = frames[:, 0] >> 6 == AOS
+        words, symbols, failed = form.correct(frames, bad, lanes[bad]).T
+        notes["symbols"][bad] = symbols
+        keep = frames[:, 0] >> 6 == form.version
         if self._spacecraft is not None:
             # the code is cyclic: bytes gained behind a marker can make other codewords, with a header of chance
-            keep &= _spacecraft(frames) == self._spacecraft
+            keep &= spacecraft(frames, form.version) == self._spacecraft
+        if form.checked:
+            keep &= checksums_good(frames[:, : form.data_bytes])
         if self.randomised is None:
             keep[:] = False
         keep[bad[failed > 0]] = False
@@ -285,9 +208,11 @@ class FrameStream:
             corrected=int(keep[bad].sum()), uncorrectable=int((~keep).sum()), corrected_codewords=int(words.sum()),
             corrected_symbols=int(symbols.sum()), uncorrectable_codewords=int(failed.sum()),
         )  # fmt: skip
-        return frames if keep.all() else frames[keep]
+        return received if keep.all() else (frames[keep], notes[keep])
 
-    def _account(self, starts: NDArray[np.int64], inverted: NDArray[np.bool_], frame_bits: int) -> None:
+    def _account(
+        self, starts: NDArray[np.int64], inverted: NDArray[np.bool_], wrong: NDArray[np.uint8], frame_bits: int
+    ) -> None:
         """Count frames, slips and what lies between frames."""
         if not starts.size:
             return
@@ -295,6 +220,7 @@ class FrameStream:
         before = phases[0] if self._phase is None else self._phase
         self._count(
             received=starts.size, inverted=int(inverted.sum()),
+            damaged_markers=int(np.count_nonzero(wrong)),
             skipped_bits=int(np.maximum(starts - ends[:-1], 0).sum()),
             slips=int(np.count_nonzero(np.diff(phases, prepend=before))),
         )  # fmt: skip
@@ -313,21 +239,16 @@ class FrameStream:
         self._end -= 8 * drop
 
 
-def _spacecraft(frames: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return the identifiers of the spacecraft in frame headers."""
-    return (frames[:, 0].astype(np.int64) & 0x3F) << 2 | frames[:, 1] >> 6
+_NOTHING: Final = FrameFormat(ASM_BYTES + 8, None)
+"""Of a stream whose format is not known: no zone."""
 
 
-def join(parts: Sequence[Frames]) -> Frames:
-    """Return the frames of successive blocks as one."""
-    counters = sum((part.counters for part in parts), FrameCounters())
-    # blocks that came before the format was known have no zone
-    full = [part for part in parts if part.zone.shape[1]] or parts[-1:]
-    arrays = {
-        name: np.concatenate([getattr(part, name) for part in full])
-        for name in ("spacecraft", "channel", "counter", "pointer", "zone")
-    }
-    return Frames(**arrays, counters=counters, randomised=parts[-1].randomised)
+def _no_frames(form: FrameFormat) -> _Good:
+    return np.zeros((0, form.coded_bytes), np.uint8), np.zeros(0, NOTE)
+
+
+def _joined(parts: Sequence[_Good]) -> _Good:
+    return np.concatenate([frames for frames, _ in parts]), np.concatenate([notes for _, notes in parts])
 
 
 def synchronise(data: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
@@ -335,7 +256,7 @@ def synchronise(data: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
     empty = mask(CADU_BYTES - ASM_BYTES, None)
     codes = tables(SENTINEL2_FORMATS[0].code), tables(SENTINEL2_FORMATS[-1].code)
     frame = rule(CADU_BYTES, empty, versions(None))
-    starts, inverted = find_frames(data, True, Position(), frame, codes, data.size // ASM_BYTES + 1)
+    starts, inverted, _ = find_frames(data, True, Position(), frame, codes, data.size // ASM_BYTES + 1)
     covered = int(np.minimum(np.diff(starts), frame.frame_bits).sum()) + frame.frame_bits if starts.size else 0
     return gather(data, starts, inverted, empty)[0], (8 * data.size - covered) // 8
 

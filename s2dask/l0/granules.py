@@ -13,19 +13,21 @@ from s2dask.l0.strip_plan import Key, PacketTable, StripPlan
 COMPLETE, LOST, DEGRADED = 0, 1, 2
 
 
-def _dates(table: PacketTable, chosen: NDArray[np.intp], scene: int, name: str) -> NDArray[np.int64]:
+def _dates(
+    table: PacketTable, chosen: NDArray[np.intp], scene: int, name: str, line_period: float
+) -> NDArray[np.int64]:
     """Return the dates of all packets of a granule: those that did not come keep the pace of those that did.
 
     They follow from the granule alone, so that it does not change with what happens to others.
     """
-    per, step = band(name).packets_per_scene, packet_step(band(name))
+    per, step = band(name).packets_per_scene, packet_step(band(name), line_period)
     after: NDArray[np.int64] = np.round(np.arange(per) * step).astype(np.int64)
     good = chosen[table.good[chosen]]
     if good.size:
         start = table.time[good] - after[table.number[good] - scene * per]
         return after + (int(start[0]) + round(float(np.mean(start - start[0]))))
     # whole nanoseconds before they are added: a date of GPS in float64 is good to 256 ns only
-    return after + table.first_line_date + round(scene * per * step)
+    return after + (table.first_line_date - table.shift) + round(scene * per * step)
 
 
 def gather_packets(plan: StripPlan, detector: int, name: str, scene: int) -> dict[str, NDArray[np.generic]]:
@@ -35,22 +37,23 @@ def gather_packets(plan: StripPlan, detector: int, name: str, scene: int) -> dic
     -------
     dict
         ``packets`` (packet, byte) uint8, ``sequence_count`` (packet) uint16, ``packet_time`` (packet) int64 GPS [ns],
-        ``status`` (packet) uint8: 0 complete, 1 lost, 2 degraded.
+        ``status`` (packet) uint8: 0 complete, 1 lost, 2 degraded, ``frames`` (packet) uint16: how many carry it.
     """
     per, table = band(name).packets_per_scene, plan.tables[detector, name]
     packets = np.zeros((per, table.size), np.uint8)
     status = np.full(per, LOST, np.uint8)
     chosen = np.flatnonzero(table.number // per == scene)
-    time = _dates(table, chosen, scene, name)
+    time, frames = _dates(table, chosen, scene, name, plan.datation.clock_period), np.zeros(per, np.uint16)
     for rank in np.unique(table.stream[chosen]):
         data = np.memmap(plan.streams[rank], np.uint8, mode="r")
         for k in chosen[table.stream[chosen] == rank]:
             place = table.number[k] - scene * per
             packets[place] = data[table.offset[k] : table.offset[k] + table.size]
-            time[place] = table.time[k]
+            time[place], frames[place] = table.time[k], table.frames[k]
             status[place] = COMPLETE if table.good[k] else DEGRADED
     return {
-        "packets": packets, "sequence_count": np.arange(per, dtype=np.uint16), "packet_time": time, "status": status
+        "packets": packets, "sequence_count": np.arange(per, dtype=np.uint16), "packet_time": time, "status": status,
+        "frames": frames,
     }  # fmt: skip
 
 
@@ -62,9 +65,14 @@ def _same(before: StripPlan, after: StripPlan, key: Key, scenes: tuple[int, int]
     if old.size != new.size or mine[0].size != mine[1].size:
         return False
     if not mine[0].size:
-        return bool((_dates(old, mine[0], scenes[0], key[1]) == _dates(new, mine[1], scenes[1], key[1])).all())
+        dates = [
+            _dates(plan.tables[key], rows, scene, key[1], plan.datation.clock_period)
+            for plan, rows, scene in zip((before, after), mine, scenes, strict=True)
+        ]
+        return bool((dates[0] == dates[1]).all())
     same = (old.number[mine[0]] - scenes[0] * per) == (new.number[mine[1]] - scenes[1] * per)
     same &= (old.time[mine[0]] == new.time[mine[1]]) & (old.good[mine[0]] == new.good[mine[1]])
+    same &= old.frames[mine[0]] == new.frames[mine[1]]
     if not same.all():
         return False
     where = [

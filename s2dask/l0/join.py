@@ -29,6 +29,8 @@ class Joined:
         Last counter before, frames missing.
     repeated : int
         Frames that another file holds too, or that came twice in one.
+    first, last : int
+        Numbers of its frames: counters, counted on beyond 2^24.
     """
 
     rows: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, INDEX))
@@ -36,6 +38,8 @@ class Joined:
     streams: list[str] = field(default_factory=list)
     gaps: list[tuple[int, int]] = field(default_factory=list)
     repeated: int = 0
+    first: int = 0
+    last: int = -1
 
     @property
     def lost_bytes(self) -> int:
@@ -77,9 +81,22 @@ def _closed(packet: bytes) -> bool:
     return len(packet) > PACKET_PRIMARY_BYTES and int.from_bytes(packet[4:6], "big") + 7 == len(packet)
 
 
-def _seams(placed: Sequence[tuple[int, Edge]], out: Joined) -> list[bytes]:
-    """Return the packets that run from one edge into others; note gaps and repeats on the way."""
-    packets: list[bytes] = []
+def _carried(tail: bytes, head: bytes, last: int) -> tuple[bytes, int, int]:
+    """Return a packet, the number of the frame in which it begins, and how many carry it.
+
+    Parameters
+    ----------
+    tail, head : bytes
+        What frames hold of it up to the end of frame `last`, and from the beginning of the next one.
+    last : int
+    """
+    frames = [-(-len(part) // MPDU_ZONE_BYTES) for part in (tail, head)]
+    return tail + head, last + 1 - frames[0], sum(frames)
+
+
+def _seams(placed: Sequence[tuple[int, Edge]], out: Joined) -> list[tuple[bytes, int, int]]:
+    """Return the packets that run from one edge into others, as `_carried`; note gaps and repeats on the way."""
+    packets: list[tuple[bytes, int, int]] = []
     top, tail = placed[0][0] - 1, b""
     for number, edge in placed:
         last = number + edge.last - edge.first
@@ -92,25 +109,22 @@ def _seams(placed: Sequence[tuple[int, Edge]], out: Joined) -> list[bytes]:
             out.gaps.append((top % VC_COUNTER_MODULO, number - top - 1))
             tail = b""
         if tail and not edge.open and _closed(tail + edge.head):
-            packets.append(tail + edge.head)
+            packets.append(_carried(tail, edge.head, number - 1))
         tail = tail + edge.head if tail and edge.open else edge.tail
         if edge.open and _closed(tail):
-            packets.append(tail)
+            packets.append(_carried(tail, b"", last))
             tail = b""
         top = last
+    out.first, out.last = placed[0][0], top
     return packets
 
 
-def _seam_file(packets: Sequence[bytes], virtual: int, work: Path) -> tuple[str, NDArray[np.void]]:
-    """Write packets to a file that is named after their content, and return its path and index."""
-    data = b"".join(packets)
+def _seam_file(data: bytes, frame: int, frames: int, virtual: int, work: Path) -> tuple[str, NDArray[np.void]]:
+    """Write a packet to a file that is named after its content, and return its path and index."""
     path = work / f"seams-{hashlib.blake2b(data, digest_size=8).hexdigest()}.vc{virtual:02d}"
     path.write_bytes(data)
-    size = np.array([len(p) for p in packets], np.int64)
-    none = np.zeros(size.size, np.int64)
-    return str(path), index_rows(
-        Packets(np.frombuffer(data, np.uint8), np.cumsum(size) - size, size, none, none), virtual
-    )
+    column = (np.array([value], np.int64) for value in (0, len(data), frame, frames))
+    return str(path), index_rows(Packets(np.frombuffer(data, np.uint8), *column), virtual)
 
 
 def join_channel(results: Sequence[FileResult], virtual: int, work: Path) -> Joined:
@@ -133,9 +147,9 @@ def join_channel(results: Sequence[FileResult], virtual: int, work: Path) -> Joi
     across = _seams(_placed(edges), out)
     tables = [part.rows() for part in parts]
     out.streams = [part.stream for part in parts]
-    for packet in across:
+    for packet, frame, frames in across:
         # a file for each, named after its content: a file that comes late then changes no other
-        path, rows = _seam_file([packet], virtual, work)
+        path, rows = _seam_file(packet, frame, frames, virtual, work)
         out.streams.append(path)
         tables.append(rows)
     out.rows = np.concatenate(tables)

@@ -20,7 +20,6 @@ from s2dask.instrument.telemetry import (
     PACKET_PRIMARY_BYTES,
     SAD_SERVICE,
     SAD_STRUCTURE_AT,
-    VC_COUNTER_MODULO,
     packet_kind,
 )
 from s2dask.kernels import kernel
@@ -29,7 +28,8 @@ DAY: Final = 86_400_000_000
 """[us]."""
 _AGAIN: Final = "it is no L0 band or SAD file, or it is damaged: fetch it again"
 _HKTM_STATUS: Final = 0x8000
-_HKTM_CHANNEL: Final = 0x40
+_HKTM_INVERTED: Final = 0x20
+"""In the high byte of the status."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -250,8 +250,14 @@ def read_frame_notes(data: NDArray[np.uint8], where: str) -> FrameNotes:
     )
 
 
-def frame_notes(downlink: NDArray[np.int64], cadu_bytes: int) -> NDArray[np.uint8]:
-    """Return the annotation file of good frames, (byte) uint8: status and channel as in the real one.
+def frame_notes(
+    downlink: NDArray[np.int64],
+    cadu_bytes: int,
+    channel: int = 1,
+    inverted: NDArray[np.bool_] | None = None,
+    marker_errors: NDArray[np.uint8] | None = None,
+) -> NDArray[np.uint8]:
+    """Return the annotation file of good frames, (byte) uint8: those without a defect are noted as in the real one.
 
     Parameters
     ----------
@@ -259,13 +265,22 @@ def frame_notes(downlink: NDArray[np.int64], cadu_bytes: int) -> NDArray[np.uint
         UTC [us since 2000-01-01].
     cadu_bytes : int
         Length of a frame with its marker.
+    channel : int
+        Of the session.
+    inverted : (frame) bool, optional
+    marker_errors : (frame) uint8, optional
+        Wrong bits of the marker.
     """
     out = np.zeros((downlink.size, HKTM_ANNOTATION_BYTES), np.uint8)
     out[:, 0:2], out[:, 2:6] = _text(downlink // DAY, 2), _text(downlink % DAY // 1000, 4)
     out[:, 6:8] = _text(downlink % 1000, 2)
     for at, value in ((8, _HKTM_STATUS), (10, cadu_bytes - 1), (12, _HKTM_STATUS), (14, cadu_bytes - 1)):
         out[:, at : at + 2] = np.frombuffer(value.to_bytes(2, "big"), np.uint8)
-    out[:, 16] = _HKTM_CHANNEL
+    if inverted is not None:
+        out[:, 8] |= np.where(inverted, _HKTM_INVERTED, 0).astype(np.uint8)
+    if marker_errors is not None:
+        out[:, 9] |= marker_errors & 0x1F
+    out[:, 16] = channel << 6
     return out.reshape(-1)
 
 
@@ -274,26 +289,3 @@ def split_frames(data: NDArray[np.uint8], where: str) -> NDArray[np.uint8]:
     if not data.size or data.size % HKTM_FRAME_BYTES:
         raise InputError(f"{data.size} bytes are no whole frames of {HKTM_FRAME_BYTES}", where, "fetch it again")
     return data.reshape(-1, HKTM_FRAME_BYTES)
-
-
-def transfer_frames(
-    spacecraft: NDArray[np.uint8],
-    channel: NDArray[np.uint8],
-    counter: NDArray[np.int64],
-    pointer: NDArray[np.int64],
-    zone: NDArray[np.uint8],
-) -> NDArray[np.uint8]:
-    """Return transfer frames as an HKTM measurement file holds them, (frame, 1912) uint8; the signalling field is 0.
-
-    Parameters
-    ----------
-    spacecraft, channel : (frame) uint8
-    counter, pointer : (frame) int64
-        Virtual channel counter and first header pointer.
-    zone : (frame, 1904) uint8
-    """
-    out = np.zeros((counter.size, HKTM_FRAME_BYTES), np.uint8)
-    out[:, 0:2] = _text(0x4000 | spacecraft.astype(np.int64) << 6 | channel, 2)
-    out[:, 2:5], out[:, 6:8] = _text(counter % VC_COUNTER_MODULO, 3), _text(pointer, 2)
-    out[:, HKTM_FRAME_BYTES - zone.shape[1] :] = zone
-    return out

@@ -6,15 +6,16 @@ XBIP, CADIP and EDRS lay a session out alike: ``[NOMINAL|RETRANSFER/<unit>/]DCS_
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from s2dask.errors import InputError, InputMissing
+from s2dask.errors import ConfigurationError, InputError, InputMissing
 from s2dask.instrument import UNITS, unit
 from s2dask.instrument.telemetry import CADU_BYTES
-from s2dask.l0.blocks import Block, Kept, Promise, keep_once, list_session, read_whole
+from s2dask.l0.blocks import Block, Kept, Promise, file_name, keep_once, list_session, read_whole
+from s2dask.l0.datatake import NOMINAL
 from s2dask.l0.dsib import FETCH, MAX_BYTES, Dsib, dsib_session, parse_dsib
 
 _GROUND: Final = re.compile(r"(?P<unit>S2[A-Z])_(?P<date>\d{14})(?P<orbit>\d{6})")
@@ -35,12 +36,15 @@ class Channel:
     files : tuple of str
         Paths of the DSDBs in their order, each content once.
     bytes : int
+    received : (datetime, datetime) or None
+        When it began and ended to be received [UTC]; None before the DSIB tells.
     """
 
     number: int
     dsib: str
     files: tuple[str, ...]
     bytes: int
+    received: tuple[datetime, datetime] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class Session:
         Announced files that are not there; only of a session that was asked to go on without them.
     missing_frames : int
         What they held, by the bytes that the DSIBs promise.
+    datatake_type : str
+        Telemetry does not tell it: the mission plan does, and whoever orders the run says it.
     """
 
     id: str
@@ -74,6 +80,7 @@ class Session:
     station: str = ""
     missing: tuple[str, ...] = ()
     missing_frames: int = 0
+    datatake_type: str = NOMINAL
 
     def facts(self) -> dict[str, Any]:
         """Return what ``s2dask info`` shows."""
@@ -143,6 +150,16 @@ class SessionState:
         return self.announced - len(self.missing)
 
     @property
+    def lacking(self) -> tuple[str, ...]:
+        """What has to come yet: DSIBs, and files that those which are there announce."""
+        return (*(f"DSIB of channel {k}" for k in CHANNELS if k not in self.dsibs), *self.missing)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is complete to the byte that the DSIBs promise."""
+        return self.complete and all(d.bytes == self.held(k) for k, d in self.dsibs.items())
+
+    @property
     def complete(self) -> bool:
         """Whether the DSIBs of both channels are there and as many files as they list together."""
         return set(self.dsibs) == set(CHANNELS) and self.present == self.announced
@@ -154,7 +171,7 @@ class SessionState:
     def held(self, channel: int) -> int:
         """Return the bytes of the announced files of a channel that are there."""
         there = {b.name: b.size for b in self.blocks}
-        double = {PurePosixPath(path).name: there[name] for path, name in self.duplicates if name in there}
+        double = {file_name(path): there[name] for path, name in self.duplicates if name in there}
         dsib = self.dsibs.get(channel)
         return sum(there.get(name, double.get(name, 0)) for name in dsib.names) if dsib else 0
 
@@ -168,11 +185,16 @@ class SessionState:
         known = {b.key for b in before.blocks}
         return tuple(b for b in self.blocks if b.key not in known)
 
+    def _received(self, channel: int) -> tuple[datetime, datetime] | None:
+        dsib = self.dsibs.get(channel)
+        return (dsib.start, dsib.stop) if dsib and dsib.start and dsib.stop else None
+
     def session(self) -> Session:
         """Return the session as it is there now."""
         channels = tuple(
             Channel(
-                k, self.dsib_paths.get(k, ""), self.files(k), sum(b.size for b in self.blocks if b.channel == k)
+                k, self.dsib_paths.get(k, ""), self.files(k), sum(b.size for b in self.blocks if b.channel == k),
+                self._received(k),
             )
             for k in CHANNELS
             if k in self.dsibs or self.files(k)
@@ -190,19 +212,32 @@ def _date(digits: str) -> datetime | None:
         return None
 
 
-def _identity(name: str, where: str, told: str | None) -> tuple[str, datetime, int, str]:
-    """Return (unit, date, orbit, station) of a session identifier."""
+def _orbit(own: int, name: str, told: int | None) -> int:
+    """Return the absolute orbit by the identifier or as it was told, 0 when neither knows."""
+    if told is not None and told < 1:
+        raise ConfigurationError(f"no orbit {told}", "--orbit", "absolute orbits begin with 1")
+    if told is not None and own not in (0, told):
+        raise ConfigurationError(f"the session is of orbit {own}, not of {told}", name, "leave --orbit away")
+    return own or told or 0
+
+
+def _identity(name: str, where: str, told: str | None, orbit: int | None) -> tuple[str, datetime, int, str]:
+    """Return (unit, date, orbit, station) of a session by its identifier and what was told beside it."""
     ground, relay = _GROUND.fullmatch(name), _RELAY.fullmatch(name)
     match = ground or relay
     start = _date(match["date"]) if match else None
+    if told is not None and told not in UNITS:
+        raise ConfigurationError(f"no unit {told}", "--unit", f"one of {', '.join(UNITS)}")
     of = ground["unit"] if ground else (told or next((p for p in PurePosixPath(where).parts if p in UNITS), ""))
     if match is None or start is None or (ground and of not in UNITS):
         expected = "expected DCS_01_S2x_<date><orbit>_chN_DSIB.xml, or _L<date>… of EDRS"
-        raise InputError("DSIB name holds no session identifier", PurePosixPath(where).name, expected)
-    if of not in UNITS:
-        remedy = f"an EDRS identifier does not: put it under a folder {', '.join(UNITS)}, or name the unit"
-        raise InputError("nothing tells the unit", PurePosixPath(where).name, remedy)
-    return of, start, int(ground["orbit"]) if ground else 0, "" if ground else "EDRS"
+        raise InputError("DSIB name holds no session identifier", file_name(where), expected)
+    if not of:
+        remedy = f"an EDRS identifier does not: add --unit {next(iter(UNITS))}, or put it under a folder of that name"
+        raise ConfigurationError("nothing tells the unit", name, remedy)
+    if told not in (None, of):
+        raise ConfigurationError(f"the session is of {of}, not of {told}", name, "leave --unit away")
+    return of, start, _orbit(int(ground["orbit"]) if ground else 0, name, orbit), "" if ground else "EDRS"
 
 
 def _read_dsibs(
@@ -213,7 +248,7 @@ def _read_dsibs(
     paths: dict[int, str] = {}
     when: dict[int, float] = {}
     for path, size, date in listed:
-        name = PurePosixPath(path).name
+        name = file_name(path)
         if size > MAX_BYTES:
             raise InputError("DSIB is unreasonably large", name, FETCH)
         dsib = parse_dsib(read_whole(path), name)
@@ -229,7 +264,13 @@ def _read_dsibs(
     return dsibs, paths, when
 
 
-def survey(folder: str, unit: str | None = None, promised: Mapping[str, Promise] | None = None) -> SessionState:
+def survey(
+    folder: str,
+    unit: str | None = None,
+    promised: Mapping[str, Promise] | None = None,
+    *,
+    orbit: int | None = None,
+) -> SessionState:
     """Look at what has come of a session.
 
     Parameters
@@ -240,6 +281,8 @@ def survey(folder: str, unit: str | None = None, promised: Mapping[str, Promise]
         Of a session through EDRS, whose identifier does not tell.
     promised : mapping of str to Promise, optional
         Size and MD5 by file name, where the station tells them (CADIP).
+    orbit : int, optional
+        Absolute orbit of a session through EDRS.
 
     Raises
     ------
@@ -252,8 +295,8 @@ def survey(folder: str, unit: str | None = None, promised: Mapping[str, Promise]
     if not listed_blocks and not listed_dsibs:
         raise InputMissing("no DSIB (*_DSIB.xml) and no DSDB", folder, "give the folder of a CADU session")
     first = listed_dsibs[0][0] if listed_dsibs else listed_blocks[0].url
-    found = dsib_session(PurePosixPath(first).name) if listed_dsibs else listed_blocks[0].session
-    identity = _identity(found or "", first, unit)
+    found = dsib_session(file_name(first)) if listed_dsibs else listed_blocks[0].session
+    identity = _identity(found or "", first, unit, orbit)
     dsibs, paths, closed = _read_dsibs(listed_dsibs, folder)
     foreign = next((b for b in listed_blocks if b.session != found), None)
     if foreign:
@@ -264,7 +307,7 @@ def survey(folder: str, unit: str | None = None, promised: Mapping[str, Promise]
     rest = [b for b in listed_blocks if b not in strange and b not in odd]
     order = {name: k for d in dsibs.values() for k, name in enumerate(d.names)}
     kept: Kept = keep_once(rest, order, promised or {})
-    here = {b.name for b in kept.blocks} | {PurePosixPath(path).name for path, _ in kept.duplicates}
+    here = {b.name for b in kept.blocks} | {file_name(path) for path, _ in kept.duplicates}
     return SessionState(
         str(found), identity[0], identity[1], identity[2], identity[3], folder, dsibs, paths, kept.blocks,
         tuple(name for d in dsibs.values() for name in d.names if name not in here), kept.damaged,
@@ -282,6 +325,19 @@ def _refuse_gaps(state: SessionState) -> None:
     if state.missing:
         by = next(d.name for d in state.dsibs.values() if state.missing[0] in d.names)
         raise InputMissing(f"listed in {by} but not there", state.missing[0], f"{FETCH}, or allow gaps")
+
+
+def accept_session(state: SessionState, *, allow_gaps: bool = False) -> Session:
+    """Return the session that may be processed of what is there; see `scan_session`."""
+    if not state.dsibs and not allow_gaps:
+        raise InputMissing("no DSIB (*_DSIB.xml)", state.folder, "give the folder of a CADU session")
+    if not allow_gaps:
+        _refuse_gaps(state)
+    for k, dsib in state.dsibs.items():
+        held, absent = state.held(k), any(name in state.missing for name in dsib.names)
+        if dsib.bytes is None or dsib.bytes < held or (dsib.bytes > held and not absent):
+            raise InputError(f"DSIB promises {dsib.size:.20} bytes, its files hold {held}", dsib.name, FETCH)
+    return state.session()
 
 
 def scan_session(
@@ -304,17 +360,7 @@ def scan_session(
         Without a DSIB, or with a listed file absent.
     InputError
         For a truncated file or a DSIB that contradicts its files.
+    ConfigurationError
+        When nothing tells the unit, or `unit` or `orbit` contradicts the identifier.
     """
-    state = survey(folder, unit)
-    if not state.dsibs and not allow_gaps:
-        raise InputMissing("no DSIB (*_DSIB.xml)", folder, "give the folder of a CADU session")
-    if not allow_gaps:
-        _refuse_gaps(state)
-    for k, dsib in state.dsibs.items():
-        held, absent = state.held(k), any(name in state.missing for name in dsib.names)
-        if dsib.bytes is None or dsib.bytes < held or (dsib.bytes > held and not absent):
-            raise InputError(f"DSIB promises {dsib.size:.20} bytes, its files hold {held}", dsib.name, FETCH)
-    session = state.session()
-    if orbit is not None:
-        session = replace(session, orbit=orbit)
-    return session
+    return accept_session(survey(folder, unit, orbit=orbit), allow_gaps=allow_gaps)

@@ -10,14 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2dask.errors import InputError
-from s2dask.instrument import BANDS, SCENE_SECONDS, band
+from s2dask.instrument import BANDS, SCENE_SECONDS, Band, band
 from s2dask.instrument.telemetry import APID_AOCS, APID_GPS, VCID_HALF_SCENE, VCID_SAD, detector_and_band
-from s2dask.l0.ancillary import Samples, check_coverage, parse_samples
+from s2dask.l0.ancillary import Samples, inadequacy, parse_samples
 from s2dask.l0.channel_file import FileResult
 from s2dask.l0.codec import codec_of_packet
 from s2dask.l0.datatake import ImageChannel, cut_datastrips
-from s2dask.l0.datation import date_lines, packet_step, scene_starts, strip_origins
+from s2dask.l0.datation import (
+    TOLERANCE,
+    DatationModel,
+    LineDates,
+    StripDates,
+    date_strip,
+    packet_step,
+    scene_starts,
+    strip_origins,
+)
 from s2dask.l0.join import Joined, join_channel
+from s2dask.l0.reception import Reception, receptions
 
 Key = tuple[int, str]
 _BEFORE, _AFTER = 30, 60
@@ -27,7 +37,7 @@ _NANO: Final = 1_000_000_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PacketTable:
-    """Where the packets of one detector and band are: 25 bytes for each.
+    """Where the packets of one detector and band are: 30 bytes for each.
 
     Attributes
     ----------
@@ -43,6 +53,12 @@ class PacketTable:
     first_line_date : int
     size : int
         Of one packet [byte].
+    frame : (packet) uint32
+        Counter of the frame in which it begins.
+    frames : (packet) uint8
+        Frames that carry it.
+    shift : int
+        What the datation model has added to the dates of packets for those of lines [ns].
     """
 
     number: NDArray[np.int32]
@@ -52,6 +68,9 @@ class PacketTable:
     good: NDArray[np.bool_]
     first_line_date: int
     size: int
+    frame: NDArray[np.uint32]
+    frames: NDArray[np.uint8]
+    shift: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,8 +92,11 @@ class StripPlan:
         Frames are those of the session, packets those of the strip.
     gaps : tuple of (int, int, int)
         Virtual channel, last counter before, frames missing; of the session.
-    residual : float
-        Largest residual of the datation [ns].
+    datation : StripDates
+    reception : tuple of Reception
+        Of the session, by virtual channel.
+    degraded : tuple of str
+        Why nothing beyond L0 may be made of the strip; empty when it may.
     """
 
     detectors: tuple[int, ...]
@@ -89,7 +111,14 @@ class StripPlan:
     attitude: Samples
     counters: Mapping[str, int]
     gaps: tuple[tuple[int, int, int], ...]
-    residual: float
+    datation: StripDates
+    reception: tuple[Reception, ...]
+    degraded: tuple[str, ...]
+
+    @property
+    def residual(self) -> float:
+        """Largest residual of the datation [ns]."""
+        return max(line.largest for line in self.datation.dates.values())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +131,17 @@ class _Image:
 
     def part(self, chosen: NDArray[np.bool_]) -> "_Image":
         return self if chosen.all() else _Image(self.rows[chosen], self.stream[chosen], self.begun[chosen])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Heard:
+    """What all strips of a session share."""
+
+    house: Joined
+    streams: Sequence[str]
+    counters: Mapping[str, int]
+    gaps: Sequence[tuple[int, int, int]]
+    reception: tuple[Reception, ...]
 
 
 def _images(joined: Joined, shift: int, where: str) -> dict[Key, _Image]:
@@ -125,23 +165,40 @@ def _images(joined: Joined, shift: int, where: str) -> dict[Key, _Image]:
     return out
 
 
-def _table(image: _Image, origin: int, detector: int, name: str) -> tuple[PacketTable, float]:
-    b, rows = band(name), image.rows
-    good, time, count = rows["good"], rows["time"], rows["count"].astype(np.int64)
-    fit = date_lines(time[good], count[good], origin, b, f"D{detector:02d} {name}")
-    # scenes of doubtful packets follow from the same rule; what does not fit the dates is dropped
+def _numbers(image: _Image, origin: int, b: Band) -> NDArray[np.int64]:
+    """Return the ranks of packets in the strip, as their dates and sequence counts tell."""
     scene = np.round((image.begun - origin) / (SCENE_SECONDS * 1e9)).astype(np.int64)
-    number = scene * b.packets_per_scene + count
-    expected = fit.first_line_date + np.round(number * packet_step(b)).astype(np.int64)
-    keep = good | (np.abs(time - expected) < 1000) & (number >= 0) & (count < b.packets_per_scene)
+    number: NDArray[np.int64] = scene * b.packets_per_scene + image.rows["count"]
+    return number
+
+
+def _dated(image: _Image, number: NDArray[np.int64], b: Band, where: str) -> tuple[NDArray[np.int64], ...]:
+    """Return dates and ranks of the packets that date a strip: those with a right checksum."""
+    rows = image.rows
+    good, count = rows["good"], rows["count"]
+    if (count[good] >= b.packets_per_scene).any():
+        most = f"a scene has {b.packets_per_scene} packets"
+        raise InputError(f"sequence count {int(count[good].max())}", where, most)
+    return rows["time"][good], number[good]
+
+
+def _table(image: _Image, number: NDArray[np.int64], dates: LineDates, period: float, name: str) -> PacketTable:
+    b, rows = band(name), image.rows
+    good, time = rows["good"], rows["time"]
+    step = packet_step(b, period)
+    off = np.abs(time - (dates.first_line_date - dates.shift) - np.round(number * step).astype(np.int64))
+    # a date that lies elsewhere does not tell the scene; a head that nothing vouches for is to fit closely
+    near = np.where(good, 0.5 * step, max(TOLERANCE, dates.largest))
+    keep = (off < near) & (number >= 0) & (rows["count"] < b.packets_per_scene)
     # a packet that came twice is kept once, the good one first
     order = np.lexsort((~good[keep], number[keep]))
     ranks, first = np.unique(number[keep][order], return_index=True)
     pick = np.flatnonzero(keep)[order[first]]
     return PacketTable(
         ranks.astype(np.int32), time[pick].copy(), image.stream[pick], rows["offset"][pick].copy(), good[pick].copy(),
-        fit.first_line_date, int(rows["size"][0]),
-    ), fit.residual  # fmt: skip
+        dates.first_line_date, int(rows["size"][0]), rows["frame"][pick].copy(), rows["frames"][pick].copy(),
+        dates.shift,
+    )  # fmt: skip
 
 
 def _samples(house: Joined, apid: int, start: int, stop: int) -> Samples:
@@ -156,7 +213,7 @@ def _samples(house: Joined, apid: int, start: int, stop: int) -> Samples:
     return parse_samples(packets, apid)
 
 
-def _lost_elsewhere(plan: Mapping[Key, tuple[PacketTable, float]]) -> None:
+def _lost_elsewhere(plan: Mapping[Key, PacketTable]) -> None:
     detectors, bands = {d for d, _ in plan}, {n for _, n in plan}
     missing = [(d, n) for d in sorted(detectors) for n in BANDS if n in bands and (d, n) not in plan]
     if missing:
@@ -169,45 +226,51 @@ def _first_good(table: PacketTable, streams: Sequence[str]) -> NDArray[np.uint8]
     return np.fromfile(streams[int(table.stream[k])], np.uint8, table.size, offset=int(table.offset[k]))
 
 
-def _strip(
-    images: dict[Key, _Image],
-    house: Joined,
-    streams: Sequence[str],
-    counters: Mapping[str, int],
-    gaps: Sequence[tuple[int, int, int]],
-    checked: bool,
-) -> StripPlan:
+def _tables(images: dict[Key, _Image], model: DatationModel) -> tuple[dict[Key, PacketTable], StripDates]:
+    """Date a strip and lay out its packets; images are given up on the way."""
     begun = {key: image.begun[image.rows["good"]] for key, image in images.items() if image.rows["good"].any()}
     origin = strip_origins(begun)
-    made = {key: _table(images.pop(key), origin[key], *key) for key in begun}
-    tables = {key: table for key, (table, _) in made.items()}
+    number = {(d, n): _numbers(images[d, n], origin[d, n], band(n)) for d, n in begun}
+    dated = {(d, n): _dated(images[d, n], number[d, n], band(n), f"D{d:02d} {n}") for d, n in begun}
+    dates = date_strip({key: (time, ranks) for key, (time, ranks) in dated.items()}, model)
+    return {
+        key: _table(images.pop(key), number[key], dates.dates[key], dates.clock_period, key[1]) for key in begun
+    }, dates  # fmt: skip
+
+
+def _strip(images: dict[Key, _Image], session: _Heard, model: DatationModel, checked: bool) -> StripPlan:
+    tables, dates = _tables(images, model)
+    streams = session.streams
     codecs = {codec_of_packet(t.size, band(n).raw_columns, _first_good(t, streams)) for (_, n), t in tables.items()}
     if len(codecs) != 1:
         raise InputError(f"image packets of {sorted(codecs)}", "MSI_Merge", "one datatake has one compression")
     if checked:
-        _lost_elsewhere(made)
+        _lost_elsewhere(tables)
     scenes = max(int(t.number.max()) // band(n).packets_per_scene + 1 for (_, n), t in tables.items())
     start = min(t.first_line_date for t in tables.values())
     stop = max(t.first_line_date for t in tables.values()) + round(scenes * SCENE_SECONDS * 1e9)
-    points, attitude = (_samples(house, apid, start, stop) for apid in (APID_GPS, APID_AOCS))
-    if checked:
-        check_coverage(points, start, stop, "GPS", 6)
-        check_coverage(attitude, start, stop, "attitude", 8)
+    points, attitude = (_samples(session.house, apid, start, stop) for apid in (APID_GPS, APID_AOCS))
     found = sum(t.number.size for t in tables.values())
     own = {
         "packets": found,
         "lost_packets": sum(scenes * band(n).packets_per_scene for _, n in tables) - found,
         "degraded_packets": sum(int((~t.good).sum()) for t in tables.values()),
     }
+    reasons = (*inadequacy(points, attitude, start, stop), *((f"datation: {dates.problem}",) if dates.problem else ()))
     return StripPlan(
         tuple(sorted({d for d, _ in tables})), tuple(n for n in BANDS if any(n == name for _, name in tables)),
-        scenes, codecs.pop(), start, stop, tables, tuple(streams), points, attitude, {**counters, **own},
-        tuple(gaps), max(r for _, r in made.values()),
+        scenes, codecs.pop(), start, stop, tables, tuple(streams), points, attitude, {**session.counters, **own},
+        tuple(session.gaps), dates, session.reception, reasons,
     )  # fmt: skip
 
 
 def plan_strips(
-    results: Sequence[FileResult], session: str, work: str, *, checked: bool = True
+    results: Sequence[FileResult],
+    session: str,
+    work: str,
+    *,
+    checked: bool = True,
+    model: DatationModel | None = None,
 ) -> tuple[StripPlan, ...]:
     """Find the datastrips of a session, their detectors, bands, scenes, dates and gaps (steps MSI_Merge, ANC_DATA).
 
@@ -220,7 +283,9 @@ def plan_strips(
     work : str
         Folder for packets that run from one file into the next.
     checked : bool
-        Refuse a strip without its ancillary data or without any packet of a band.
+        Refuse a strip without any packet of a band.
+    model : DatationModel, optional
+        How lines are dated; default: by the public constants.
 
     Returns
     -------
@@ -247,6 +312,7 @@ def plan_strips(
         key: ImageChannel(i.begun[i.rows["good"]], int(i.rows["size"][0]) * band(key[1]).packets_per_scene)
         for key, i in images.items()
     }
+    heard = _Heard(house, streams, counters, gaps, receptions(results, joined))
     cuts = cut_datastrips(scenes, lost)
     edges = [np.iinfo(np.int64).min, *cuts, np.iinfo(np.int64).max]
     strips = []
@@ -255,7 +321,7 @@ def plan_strips(
         if high == edges[-1]:
             images.clear()
         some = {key: i for key, i in part.items() if i.rows.size}
-        strips.append(_strip(some, house, streams, counters, gaps, checked))
+        strips.append(_strip(some, heard, model or DatationModel(), checked))
     return tuple(strips)
 
 

@@ -1,9 +1,11 @@
 """Frames in a stream of bits: markers at any bit, of either polarity, where one is due or else where one is believed.
 
-A marker where one is due is a frame. Where there is none, the search goes back to the bit after the last marker, since
-bits may be missing, and believes the first marker that another one follows after a frame, early or late by no more than
-`TOLERANCE` bits, or whose frame ends the stream, or whose frame decodes. Decisions depend on the stream alone, never on
-how it is cut into blocks: with too little ahead to decide, the search stops and goes on when more is there.
+A marker where one is due is a frame; so is one with up to `MARKER_ERRORS` wrong bits, if its codewords check or, where
+no code can tell, if another marker stands where the next one is due. Where there is none, the search goes back to the
+bit after the last marker, since bits may be missing, and believes the first marker that another one follows after a
+frame, early or late by no more than `TOLERANCE` bits, or whose frame ends the stream, or whose frame decodes. Decisions
+depend on the stream alone, never on how it is cut into blocks: with too little ahead to decide, the search stops and
+goes on when more is there.
 """
 
 from typing import Final, NamedTuple
@@ -18,6 +20,10 @@ from s2dask.l0.reed_solomon import ReedSolomon, Tables, bad_lanes, correct_lanes
 MARKER_BITS: Final = 8 * ASM_BYTES
 TOLERANCE: Final = 64
 """Bits that may slip between two frames without the first being doubted [bit]."""
+
+
+MARKER_ERRORS: Final = 4
+"""Wrong bits of the 32 that a marker may have where one is due: noise has as few at one place of 51,000."""
 
 
 class Rule(NamedTuple):
@@ -47,17 +53,27 @@ def rule(cadu_bytes: int, mask: NDArray[np.uint8], versions: int) -> Rule:
 
 
 @kernel
-def polarity(data, bit, marker):  # type: ignore[no-untyped-def]
-    """Return 1 for a marker at a bit, -1 for an inverted one, 0 for none."""
+def wrong_bits(data, bit, marker):  # type: ignore[no-untyped-def]
+    """Return how many of the 32 bits at a place differ from a marker; 32 is an inverted one."""
     at, phase = bit // 8, bit % 8
     window = np.int64(0)
     for i in range(4):
         window = window << 8 | np.int64(data[at + i])
     if phase:
         window = (window << phase | np.int64(data[at + 4]) >> (8 - phase)) & 0xFFFFFFFF
-    if window == marker:
-        return 1
-    return -1 if window ^ marker == 0xFFFFFFFF else 0
+    left = window ^ marker
+    count = 0
+    while left:
+        left &= left - 1
+        count += 1
+    return count
+
+
+@kernel
+def polarity(data, bit, marker):  # type: ignore[no-untyped-def]
+    """Return 1 for a marker at a bit, -1 for an inverted one, 0 for none."""
+    wrong = wrong_bits(data, bit, marker)
+    return 1 if wrong == 0 else -1 if wrong == MARKER_BITS else 0
 
 
 @kernel
@@ -146,9 +162,8 @@ def find_markers(data: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 @kernel
-def _decodes(data, bit, rule, codes, row):  # type: ignore[no-untyped-def]
+def _decodes(data, bit, inverted, rule, codes, row):  # type: ignore[no-untyped-def]
     """Whether the frame at a bit is one of some code, as it is or corrected; zeros are, but have no header."""
-    inverted = polarity(data, bit, rule.marker) < 0
     for code in codes:
         if code.interleave == 0:
             continue
@@ -168,12 +183,22 @@ def _believed(data, bit, total, rule, codes, row):  # type: ignore[no-untyped-de
     last = min(after + rule.tolerance, total - rule.marker_bits)
     if find_marker(data, after - rule.tolerance, last, rule.marker) >= 0:
         return True
-    return _decodes(data, bit, rule, codes, row)
+    return _decodes(data, bit, polarity(data, bit, rule.marker) < 0, rule, codes, row)
 
 
 @kernel
-def _synchronise(data, final, last, at, searching, rule, codes, starts, turned):  # type: ignore[no-untyped-def]
-    """Positions [bit] of frames up to the end of the data, or as many as there is room for, and their polarity.
+def _kept(data, bit, total, inverted, rule, codes, row):  # type: ignore[no-untyped-def]
+    """Whether a marker with wrong bits, where one is due, is one: the frame decodes, or an uncoded one is followed."""
+    for code in codes:
+        if code.interleave:
+            return _decodes(data, bit, inverted, rule, codes, row)
+    after = bit + rule.frame_bits
+    return after + rule.marker_bits > total or polarity(data, after, rule.marker) != 0
+
+
+@kernel
+def _synchronise(data, final, last, at, searching, rule, codes, starts, turned, wrong):  # type: ignore[no-untyped-def]
+    """Positions [bit] of frames up to the end of the data, or as many as there is room for, and what they have.
 
     `last` is the last marker before (below 0 for none), `at` where the next is due, or where the search goes on.
     Returns how many, and `last`, `at`, `searching` as they are now.
@@ -182,9 +207,14 @@ def _synchronise(data, final, last, at, searching, rule, codes, starts, turned):
     row = np.zeros(rule.mask.size, np.uint8)
     while found < starts.size:
         if not searching and at + rule.frame_bits <= total:
-            side = polarity(data, at, rule.marker)
-            if side:
-                starts[found], turned[found] = at, side < 0
+            errors = wrong_bits(data, at, rule.marker)
+            inverted = errors > rule.marker_bits // 2
+            if inverted:
+                errors = rule.marker_bits - errors
+            if 0 < errors <= MARKER_ERRORS and not final and at + rule.frame_bits + rule.marker_bits > total:
+                break
+            if errors == 0 or (errors <= MARKER_ERRORS and _kept(data, at, total, inverted, rule, codes, row)):
+                starts[found], turned[found], wrong[found] = at, inverted, errors
                 found += 1
                 last = at
                 at += rule.frame_bits
@@ -224,7 +254,7 @@ class Position:
 
 def synchronise(
     data: NDArray[np.uint8], final: bool, position: Position, frame: Rule, codes: tuple[Tables, ...], room: int
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.uint8]]:
     """Find the next frames that are whole and certain, and move the position behind them.
 
     Parameters
@@ -244,10 +274,12 @@ def synchronise(
     starts : (frame) int64
         Of the markers [bit].
     inverted : (frame) bool
+    wrong : (frame) uint8
+        Wrong bits of the marker.
     """
     starts = np.zeros(room, np.int64)
-    turned = np.zeros(starts.size, np.bool_)
+    turned, wrong = np.zeros(room, np.bool_), np.zeros(room, np.uint8)
     found, position.last, position.at, position.searching = _synchronise(
-        data, final, position.last, position.at, position.searching, frame, codes, starts, turned
+        data, final, position.last, position.at, position.searching, frame, codes, starts, turned, wrong
     )
-    return starts[:found], turned[:found]
+    return starts[:found], turned[:found], wrong[:found]

@@ -8,15 +8,17 @@ from s2dask.kernels import kernel
 
 @kernel
 def line_offset(row: NDArray[np.float32], blind: NDArray[np.int64]) -> np.float32:
-    """Return the mean of the valid blind pixels of one line [LSB].
+    """Return the mean of the valid blind pixels of one line [LSB]; 0 when none is given.
 
     Parameters
     ----------
     row : (raw_column) float32 [LSB]
         Line without its dark signal.
     blind : (blind) int64
-        Raw columns of the valid blind pixels, one at least.
+        Raw columns of the valid blind pixels.
     """
+    if blind.size == 0:
+        return np.float32(0)
     total = 0.0
     for k in range(blind.size):
         total += row[blind[k]]
@@ -34,7 +36,7 @@ def remove_line_offset(
     lines : (line, raw_column) float32 [LSB]
         Lines without their dark signal.
     blind : (blind) int64
-        Raw columns of the valid blind pixels, one at least.
+        Raw columns of the valid blind pixels; none leaves the offset in.
     left, useful : int
         First useful raw column and their number.
 

@@ -13,61 +13,48 @@ SMALLEST, LARGEST = 1, 65534
 
 
 @kernel
-def code(lines: NDArray[np.float32], shift: int) -> NDArray[np.uint16]:
-    """Return the coded lines; a line that begins with NaN has no data.
+def code(lines: NDArray[np.float32], shift: int, out: NDArray[np.uint16]) -> None:
+    """Write the coded lines; NaN has no data.
 
     Parameters
     ----------
     lines : (line, column) float32 [LSB]
     shift : int
         Added before coding: minus RADIO_ADD_OFFSET [LSB].
-
-    Returns
-    -------
-    (line, column) uint16 [DN]
+    out : (line, column) uint16 [DN]
+        Its first lines are filled.
 
     Notes
     -----
     ``DN = floor(Z + shift + 1/2)``, kept in 1..65534.
     """
-    out = np.empty(lines.shape, np.uint16)
-    up = np.float32(shift + 0.5)
+    up, low, high = np.float32(shift + 0.5), np.float32(SMALLEST), np.float32(LARGEST)
     for i in range(lines.shape[0]):
         values, row = lines[i], out[i]
-        if np.isnan(values[0]):
-            row[:] = NO_DATA
-            continue
         for x in range(row.size):
-            v = min(max(values[x] + up, np.float32(SMALLEST)), np.float32(LARGEST))
-            row[x] = np.uint16(np.int32(v))
-    return out
+            v = values[x] + up
+            kept = np.uint16(np.int32(min(max(v, low), high)))
+            row[x] = np.uint16(NO_DATA) if np.isnan(v) else kept
 
 
 @kernel
-def raw_saturation(lines: NDArray[np.uint16], left: int, useful: int, level: int, flag: int) -> NDArray[np.uint16]:
-    """Return the bit of saturation of the useful pixels.
+def flag_end_of_range(lines: NDArray[np.float32], level: float, flag: int, quality: NDArray[np.uint16]) -> None:
+    """Flag in place the pixels whose corrected count reaches the end of the range.
 
     Parameters
     ----------
-    lines : (line, raw_column) uint16 [LSB]
-    left, useful : int
-        First useful raw column and their number.
-    level : int
-        Smallest saturated count [LSB].
+    lines : (line, column) float32 [LSB]
+    level : float
+        Smallest count that is flagged [LSB].
     flag : int
-        Bit of a saturated pixel.
-
-    Returns
-    -------
-    (line, useful_column) uint16
+        Bit of such a pixel.
+    quality : (line, column) uint16
     """
-    out = np.empty((lines.shape[0], useful), np.uint16)
-    limit, bit = np.uint16(level), np.uint16(flag)
+    bit, limit = np.uint16(flag), np.float32(level)
     for i in range(lines.shape[0]):
-        values, row = lines[i, left : left + useful], out[i]
-        for x in range(useful):
-            row[x] = bit if values[x] >= limit else np.uint16(0)
-    return out
+        values, row = lines[i], quality[i]
+        for x in range(row.size):
+            row[x] |= bit if values[x] >= limit else np.uint16(0)
 
 
 def radiance(counts: NDArray[np.uint16], gain: float, shift: int) -> NDArray[np.float32]:

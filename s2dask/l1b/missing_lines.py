@@ -36,8 +36,8 @@ def neighbours(bad: NDArray[np.bool_], line: int, longest: int) -> tuple[int, in
 
 
 @kernel
-def fill_missing(lines: NDArray[np.float32], bad: NDArray[np.bool_], longest: int) -> NDArray[np.float32]:
-    """Return the lines with short gaps interpolated; NaN in the lines that stay without data.
+def fill_missing(lines: NDArray[np.float32], bad: NDArray[np.bool_], longest: int) -> None:
+    """Interpolate short gaps in place; the lines that stay without data become NaN.
 
     Parameters
     ----------
@@ -46,24 +46,18 @@ def fill_missing(lines: NDArray[np.float32], bad: NDArray[np.bool_], longest: in
         Missing lines.
     longest : int
         Longest gap that is interpolated [line] (GIP_R2PARA ``MISSING_LINES_THRESHOLD``).
-
-    Returns
-    -------
-    (line, column) float32 [LSB]
     """
-    out = lines.copy()
     for i in range(lines.shape[0]):
         if not bad[i]:
             continue
         before, after = neighbours(bad, i, longest)
         if before < 0:
-            out[i, :] = np.nan
+            lines[i, :] = np.nan
             continue
         weight = np.float32((i - before) / (after - before))
         for x in range(lines.shape[1]):
             a = lines[before, x]
-            out[i, x] = a + weight * (lines[after, x] - a)
-    return out
+            lines[i, x] = a + weight * (lines[after, x] - a)
 
 
 @kernel

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2dask.kernels import kernel
-from s2dask.l1b.blind_pixels import remove_line_offset
-from s2dask.l1b.dark_signal import remove_dark_signal
+from s2dask.l1b.blind_pixels import line_offset
 
 
 class RawLines(NamedTuple):
@@ -28,7 +27,7 @@ class RawLines(NamedTuple):
     left, useful : int
         First useful raw column and their number.
     saturation : int
-        Smallest saturated raw count [LSB].
+        Smallest saturated raw count [LSB]; 65536 where saturation is not looked for.
     """
 
     lines: NDArray[np.uint16]
@@ -43,18 +42,61 @@ class RawLines(NamedTuple):
 
 
 @kernel
-def offset_free(raw: RawLines, start: int, stop: int) -> NDArray[np.float32]:
-    """Return a range of the lines without dark signal, line offset and blind pixels.
+def offset_free(raw: RawLines, start: int, stop: int, out: NDArray[np.float32]) -> None:
+    """Take dark signal, line offset and blind pixels off a range of the lines, in one go through them.
 
     Parameters
     ----------
     raw : RawLines
     start, stop : int
         Range of indices into the run.
-
-    Returns
-    -------
-    (line, useful_column) float32 [LSB]
+    out : (line, useful_column) float32 [LSB]
+        Its first lines are filled, bit for bit as by `remove_dark_signal` and then `remove_line_offset`.
     """
-    lines = remove_dark_signal(raw.lines[start:stop], raw.dark, raw.first_line + start)
-    return remove_line_offset(lines, raw.blind, raw.left, raw.useful)
+    at_sides = np.zeros(raw.lines.shape[1], np.float32)
+    for i in range(start, stop):
+        line, dark = raw.lines[i], raw.dark[(raw.first_line + i) % raw.dark.shape[0]]
+        for k in range(raw.blind.size):
+            x = raw.blind[k]
+            at_sides[x] = np.float32(line[x]) - dark[x]
+        offset = line_offset(at_sides, raw.blind)
+        values, level = line[raw.left : raw.left + raw.useful], dark[raw.left : raw.left + raw.useful]
+        row = out[i - start]
+        for x in range(row.size):
+            row[x] = np.float32(values[x]) - level[x] - offset
+
+
+@kernel
+def largest_count(raw: RawLines, start: int, stop: int) -> int:
+    """Return the largest raw count of the useful pixels of a range of the lines [LSB]; 0 of no line."""
+    largest = np.uint16(0)
+    for i in range(start, stop):
+        values = raw.lines[i, raw.left : raw.left + raw.useful]
+        for x in range(values.size):
+            largest = max(largest, values[x])
+    return int(largest)
+
+
+@kernel
+def raw_saturation(raw: RawLines, start: int, stop: int, flag: int, out: NDArray[np.uint16]) -> None:
+    """Write the bit of saturation of a range of the lines.
+
+    Parameters
+    ----------
+    raw : RawLines
+    start, stop : int
+        Range of indices into the run.
+    flag : int
+        Bit of a saturated pixel; the others get 0.
+    out : (line, useful_column) uint16
+        Its first lines are filled.
+    """
+    bit, none = np.uint16(flag), np.uint16(0)
+    limit = np.uint16(min(raw.saturation, 65535))
+    for i in range(start, stop):
+        values, row = raw.lines[i, raw.left : raw.left + raw.useful], out[i - start]
+        if raw.saturation > 65535:
+            row[:] = none
+            continue
+        for x in range(row.size):
+            row[x] = bit if values[x] >= limit else none

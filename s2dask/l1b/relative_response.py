@@ -14,8 +14,8 @@ BILINEAR: Final = 1
 
 
 @kernel
-def equalise(lines: NDArray[np.float32], model: int, coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the lines with the relative response of each pixel removed.
+def equalise(lines: NDArray[np.float32], model: int, coefficients: NDArray[np.float32]) -> None:
+    """Remove the relative response of each pixel in place.
 
     Parameters
     ----------
@@ -25,26 +25,20 @@ def equalise(lines: NDArray[np.float32], model: int, coefficients: NDArray[np.fl
     coefficients : (3, useful_column) float32
         A [LSB-2], B [LSB-1], C [1] or A1 [1], A2 [1], Zs [LSB].
 
-    Returns
-    -------
-    (line, useful_column) float32 [LSB]
-
     Notes
     -----
     VNIR ``Z = A Y^3 + B Y^2 + C Y``; SWIR ``Z = A1 Y`` up to ``Zs``, then ``A2 Y + (A1 - A2) Zs`` (GIP_R2EQOG).
     """
-    out = np.empty_like(lines)
     p, q, r = coefficients[0], coefficients[1], coefficients[2]
     for i in range(lines.shape[0]):
-        values, row = lines[i], out[i]
+        row = lines[i]
         if model == CUBIC:
             for x in range(row.size):
-                y = values[x]
+                y = row[x]
                 row[x] = y * (r[x] + y * (q[x] + y * p[x]))
         else:
             for x in range(row.size):
-                y = values[x]
+                y = row[x]
                 low = p[x] * y
                 high = q[x] * y + (p[x] - q[x]) * r[x]
                 row[x] = low if y <= r[x] else high
-    return out

@@ -1,56 +1,102 @@
-"""Level-1B of one detector: the steps in their order, from raw lines to coded counts and quality."""
+"""Level-1B of one detector: the GIPPs that its steps take, as the parameters of the correction.
+
+What a caller needs, in its order: `radiometric_parameters` of the detector; `sources`, the bands whose lines must be
+decoded; `margins`, how many lines more; `process_granule`.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, overload
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from s2dask.auxdata.gipp_binning import Binning, read_r2binn
+from s2dask.auxdata.gipp_defect_filters import read_r2defi
+from s2dask.auxdata.gipp_filters import InternalFilter
 from s2dask.auxdata.gipp_radiometry import read_blindp, read_r2abca, read_r2crco, read_r2depi, read_r2eqog
+from s2dask.auxdata.gipp_rearrangement import SwirRearrangement, read_r2swir
+from s2dask.auxdata.gipp_restoration import (
+    NoiseModel,
+    read_r2dect,
+    read_r2dent,
+    read_r2l2nc,
+    read_r2nomo,
+    read_r2wafi,
+)
+from s2dask.auxdata.gipp_scenario import RadiometricScenario, read_r2para
 from s2dask.auxdata.gipp_set import GippSet
-from s2dask.errors import ConfigurationError
+from s2dask.errors import ConfigurationError, InputError
 from s2dask.graph.step import Step
 from s2dask.instrument import BANDS, band
-from s2dask.instrument.quality import DETECTOR_SHIFT, PARTIALLY_CORRECTED
-from s2dask.l1b.crosstalk import TRIO
-from s2dask.l1b.parameters import MEAN_OF_THREE, RadiometricParameters, band_parameters
-from s2dask.l1b.raw_lines import RawLines
+from s2dask.instrument.units import unit
+from s2dask.l1b.binning import MEAN_OF_THREE
+from s2dask.l1b.defective_pixels import Defects, configured_taps, defects, linear_taps
+from s2dask.l1b.granule import GranuleBand, margins, process_granule, sources
+from s2dask.l1b.parameters import (
+    NEVER_SATURATED,
+    BandParameters,
+    RadiometricParameters,
+    band_parameters,
+)
+from s2dask.l1b.parameters import (
+    STEPS as CORRECTIONS,
+)
 from s2dask.l1b.relative_response import BILINEAR, CUBIC
-from s2dask.l1b.single_pass import Chain, Source, correct_lines
-from s2dask.l1b.statistics import band_statistics
-from s2dask.l1b.step_by_step import intermediate
+from s2dask.l1b.restoration.deconvolution import kernel_of_transfer
+from s2dask.l1b.restoration.plan import (
+    BOTH,
+    CONVOLUTION,
+    DENOISING,
+    DenoisingParameters,
+    RestorationPlan,
+    norm_thresholds,
+    restoration_plan,
+    table_thresholds,
+)
+from s2dask.l1b.restoration.wavelet_packets import FilterPair
+from s2dask.l1b.swir_rearrangement import arrangement_taps
+
+__all__ = [
+    "CORRECTIONS",
+    "STEPS",
+    "GranuleBand",
+    "margins",
+    "process_granule",
+    "radiometric_parameters",
+    "sources",
+]
 
 STEPS: Final = (
     Step(
         "RADIO_AB",
         "L1B",
-        gipp=("BLINDP", "R2EQOG", "R2CRCO", "R2DEPI"),
-        summary="dark signal, line offset, crosstalk, relative response, defective pixels, missing lines, binning",
+        gipp=(
+            "BLINDP",
+            "R2EQOG",
+            "R2CRCO",
+            "R2DEPI",
+            "R2PARA",
+            "R2SWIR",
+            "R2DEFI",
+            "R2BINN",
+            "R2NOMO",
+            "R2DECT",
+            "R2DENT",
+            "R2WAFI",
+            "R2L2NC",
+        ),
+        summary="dark signal, line offset, crosstalk, relative response, SWIR re-arrangement, defective pixels, "
+        "missing lines, restoration, binning",
     ),
     Step("RADIO_FINALIZE", "L1B", gipp=("R2ABCA",), summary="offset, coding, quality layer, physical gains"),
 )
-"""The steps of the level; one pass over the pixels does both."""
+"""The steps of the level; one pass over the pixels does both, and the restoration where it is on."""
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class GranuleBand:
-    """One band of a granule.
-
-    Attributes
-    ----------
-    counts : (line, column) uint16 [DN]
-    quality : (line, column) uint16
-        `s2dask.instrument.quality` bits and the detector.
-    """
-
-    counts: NDArray[np.uint16]
-    quality: NDArray[np.uint16]
-
-    def statistics(self) -> dict[str, float]:
-        """Return the numbers that quality control keeps of this band."""
-        return band_statistics(self.counts, self.quality)
+DEFAULT_GAP: Final = 3
+"""Longest run of missing lines that is interpolated where no GIP_R2PARA says it [line]."""
+LARGEST_COUNT: Final = 4095
+"""End of the twelve bits [LSB]."""
 
 
 @lru_cache(maxsize=16)
@@ -58,8 +104,8 @@ def radiometric_parameters(
     gipps: GippSet,
     detector: int,
     bands: tuple[str, ...] = tuple(BANDS),
-    binning: tuple[float, ...] = MEAN_OF_THREE,
-    missing_lines: int = 3,
+    binning: tuple[float, ...] | None = None,
+    missing_lines: int | None = None,
 ) -> RadiometricParameters:
     """Return the parameters of a detector from a set of GIPPs.
 
@@ -69,201 +115,162 @@ def radiometric_parameters(
     detector : int
         1 to 12.
     bands : tuple of str
-    binning : tuple of float
-        Across-track filter of the 60 m bands.
-    missing_lines : int
-        Longest run of missing lines that is interpolated [line].
+        With those that leak into them (`sources`): all thirteen where the optical crosstalk is on.
+    binning : tuple of float, optional
+        Across-track filter of the 60 m bands, in the place of GIP_R2BINN.
+    missing_lines : int, optional
+        Longest run of missing lines that is interpolated, in the place of GIP_R2PARA [line].
+
+    Notes
+    -----
+    BLINDP, R2EQOG, R2CRCO, R2DEPI and R2ABCA must be there. Without GIP_R2PARA everything is corrected but the optical
+    crosstalk, with gaps of up to three lines and no restoration; without R2BINN the binning is the mean of three
+    columns; without R2DEFI defective pixels are interpolated linearly, as they are where no filter fits; without R2SWIR
+    nothing is re-arranged; without R2NOMO the noise is that of the unit's published characterisation.
     """
     blind = read_blindp(gipps.path("BLINDP"), gipps.unit)
     absolute = read_r2abca(gipps.path("R2ABCA"), gipps.unit)
     crosstalk = read_r2crco(gipps.path("R2CRCO"), gipps.unit)
-    defective = read_r2depi(gipps.path("R2DEPI"), gipps.unit)
+    scenario = read_r2para(gipps.path("R2PARA"), gipps.unit) if gipps.has("R2PARA") else None
+    kernels = read_r2binn(gipps.path("R2BINN"), gipps.unit) if gipps.has("R2BINN") else None
+    swir = read_r2swir(gipps.path("R2SWIR"), gipps.unit, (detector,)) if gipps.has("R2SWIR") else None
+    model = read_r2nomo(gipps.path("R2NOMO"), gipps.unit) if gipps.has("R2NOMO") else None
     parameters = {}
     for name in bands:
         response = read_r2eqog(gipps.path("R2EQOG", name), gipps.unit, name, (detector,)).detectors[detector]
-        parameters[name] = band_parameters(
+        noise = _noise(name, gipps.unit, model)
+        full = band_parameters(
             name,
             dark=response.dark,
             blind=blind.valid[name, detector],
             model=CUBIC if response.model == "CUBIC" else BILINEAR,
             response=response.coefficients,
-            defective=defective.columns.get((name, detector), ()),
+            defective=_defects(gipps, name, detector, scenario),
             gain=absolute.gains[name],
             solar_irradiance=absolute.solar_irradiance[name],
-            binning=binning,
+            binning=_binning(name, kernels) if binning is None else binning,
+            arrangement=_arrangement(name, detector, swir),
+            missing_lines=_longest_gap(name, scenario) if missing_lines is None else missing_lines,
+            noise=noise,
+            restoration=_restoration(gipps, name, scenario, noise),
         )
+        parameters[name] = full if scenario is None else _switched(full, scenario)
+    electronic, optical = scenario is None or scenario.crosstalk_electronic, scenario and scenario.crosstalk_optical
+    saturated = "L1A" if scenario is None else scenario.saturated_pixels
     return RadiometricParameters(
         gipps.unit,
         detector,
         parameters,
-        crosstalk=crosstalk.electrical,
-        missing_lines=missing_lines,
+        crosstalk=crosstalk.electrical if electronic else np.zeros_like(crosstalk.electrical),
+        optical=crosstalk.optical if optical else np.zeros_like(crosstalk.optical),
+        shift=100 if scenario is None else -scenario.radiance_offset_l1b,
+        saturation=LARGEST_COUNT if saturated in ("L1A", "BOTH") else NEVER_SATURATED,
+        end_of_range=float(LARGEST_COUNT) if saturated in ("L1B", "BOTH") else float("inf"),
         gipp_id=gipps.id,
     )
 
 
-def margins(parameters: RadiometricParameters) -> dict[str, int]:
-    """Return the lines that each band needs before and after a window for a result that no cut can change.
+def _switched(p: BandParameters, scenario: RadiometricScenario) -> BandParameters:
+    """Return the parameters of a band without what the scenario leaves out."""
+    if not scenario.remove_blind_pixels:
+        raise ConfigurationError(
+            "blind pixels are to stay", f"{scenario.file} NOMINAL_SCENARIO/REMOVE_BLIND_PIXELS", "L1B has none: true"
+        )
+    on = {
+        "dark_signal": scenario.dark_signal[p.name],
+        "blind_pixels": scenario.offset[p.name],
+        "relative_response": scenario.equalization[p.name],
+        "defective_pixels": scenario.defective_pixels,
+        "missing_lines": scenario.no_data_pixels,
+        "binning": scenario.binning,
+    }
+    return p.without([step for step, done in on.items() if not done])
 
-    Notes
-    -----
-    Missing lines look `missing_lines` away. A line of B10 at that distance takes its crosstalk from three lines of B11
-    and B12. Windows of the three bands must cover the same time: lines ``3 a`` to ``3 b`` of B11 and B12 for ``a`` to
-    ``b`` of B10.
-    """
-    longest = parameters.missing_lines
-    return {name: longest * (3 if name in TRIO[1:] else 1) for name in parameters.bands}
+
+def _noise(name: str, unit_name: str, model: NoiseModel | None) -> tuple[float, float]:
+    if model is not None:
+        return model.alpha[name], model.beta[name]
+    values = unit(unit_name).bands[name]
+    return values.noise_alpha, values.noise_beta
 
 
-def _raw_lines(
-    name: str, first_line: int, lines: NDArray[np.uint16], bad: NDArray[np.bool_], parameters: RadiometricParameters
-) -> RawLines:
-    b, p = band(name), parameters.bands[name]
-    if lines.ndim != 2 or lines.shape[1] != b.raw_columns or lines.dtype != np.uint16:
-        raise ConfigurationError(f"raw lines of shape {lines.shape} and type {lines.dtype}", name)
-    if bad.shape != lines.shape[:1]:
-        raise ConfigurationError(f"{bad.size} line flags for {lines.shape[0]} lines", name)
-    # Read-only views: one compiled form of the kernels serves arrays of any origin.
-    values, flags = np.ascontiguousarray(lines).view(), np.ascontiguousarray(bad, np.bool_).view()
-    values.setflags(write=False)
-    flags.setflags(write=False)
-    return RawLines(
-        values, flags, first_line, b.line_factor, p.dark, p.blind, b.blind, b.useful_columns, parameters.saturation
+def _longest_gap(name: str, scenario: RadiometricScenario | None) -> int:
+    if scenario is None:
+        return DEFAULT_GAP
+    gaps = scenario.missing_lines[name]
+    if not isinstance(gaps.filter, InternalFilter) or gaps.filter.name != "BLN":
+        raise ConfigurationError(
+            f"missing lines of {name} by another filter than BLN",
+            f"{scenario.file} PIXELS_NO_DATA_PARAMETERS/BAND/INTERPOLATION_FILTER",
+            "missing lines are interpolated linearly: INTERNAL_FILTER BLN",
+        )
+    return gaps.threshold
+
+
+def _binning(name: str, kernels: Binning | None) -> ArrayLike:
+    b = band(name)
+    if kernels is None or b.binning == 1:
+        return MEAN_OF_THREE
+    if kernels.step[name] != b.binning:
+        raise InputError(
+            f"BAND/STEP of {name}: {kernels.step[name]}", kernels.file, f"{b.useful_columns} columns become {b.columns}"
+        )
+    return kernels.kernels[name]
+
+
+def _arrangement(name: str, detector: int, swir: SwirRearrangement | None) -> NDArray[np.float32] | None:
+    b = band(name)
+    if swir is None or b.focal_plane != "SWIR":
+        return None
+    if (name, detector) not in swir.lines:
+        raise InputError(f"SWIR_BAND_LIST/SWIR_BAND of {name}: no detector {detector}", swir.file, "add its table")
+    useful = swir.lines[name, detector][b.blind : b.raw_columns - b.blind]
+    return arrangement_taps(useful, name, swir.filter.coefficients)
+
+
+def _defects(gipps: GippSet, name: str, detector: int, scenario: RadiometricScenario | None) -> Defects:
+    b = band(name)
+    listed = read_r2depi(gipps.path("R2DEPI"), gipps.unit).columns.get((name, detector), ())
+    if scenario is not None and scenario.defective_management == "false":
+        listed = ()
+    filters = read_r2defi(gipps.path("R2DEFI", name), gipps.unit, name) if gipps.has("R2DEFI") else None
+    taps = linear_taps if filters is None else configured_taps(filters.of)
+    return defects([column - b.blind for column in listed], b.useful_columns, taps)
+
+
+def _restoration(
+    gipps: GippSet, name: str, scenario: RadiometricScenario | None, noise: tuple[float, float]
+) -> RestorationPlan | None:
+    """Return the restoration of a band; None where the scenario has none, as in operations."""
+    kind = "NONE" if scenario is None else scenario.restoration[name]
+    if scenario is None or kind == "NONE":
+        return None
+    given = scenario.restoration_parameters[name]
+    kernel = denoising = None
+    if kind in (CONVOLUTION, BOTH):
+        transfer = read_r2dect(gipps.path("R2DECT", name), gipps.unit, name)
+        kernel = kernel_of_transfer(transfer.values) if transfer.filter.kind == "FREQUENTIAL" else transfer.values
+    if kind in (DENOISING, BOTH):
+        largest, amplification = float(given.denoising.largest_count), given.denoising.l2_norm_amplification
+        denoising = _denoising(gipps, name, noise, largest, amplification)
+    return restoration_plan(
+        kind, kernel, denoising, (float(given.lowest), float(given.highest)), scenario.spatial_margins[name]
     )
 
 
-def _sources(
-    name: str, raw: Mapping[str, RawLines], parameters: RadiometricParameters
-) -> tuple[tuple[Source, Source], bool]:
-    """Return the bands that leak into one, and whether one that does is not there."""
-    off = Source(raw[name], 0.0)
-    if name not in TRIO:
-        return (off, off), False
-    sources, complete = [], True
-    for other in TRIO:
-        if other == name:
-            continue
-        coefficient = float(parameters.crosstalk[band(name).index, band(other).index])
-        if other in raw:
-            sources.append(Source(raw[other], coefficient))
-        else:
-            sources.append(off)
-            complete = complete and coefficient == 0
-    return (sources[0], sources[1]), not complete
-
-
-def _chain(
-    name: str, raw: Mapping[str, RawLines], degraded: NDArray[np.bool_] | None, parameters: RadiometricParameters
-) -> Chain:
-    p = parameters.bands[name]
-    sources, incomplete = _sources(name, raw, parameters)
-    return Chain(
-        raw[name],
-        np.zeros(raw[name].bad.size, np.bool_) if degraded is None else np.array(degraded, np.bool_),
-        sources,
-        p.model,
-        p.response,
-        p.defects,
-        p.binning,
-        (parameters.detector << DETECTOR_SHIFT) | (PARTIALLY_CORRECTED if incomplete else 0),
-        parameters.shift,
-        parameters.missing_lines,
-    )
-
-
-@overload
-def process_granule(
-    detector: int,
-    first_line: Mapping[str, int],
-    lines: Mapping[str, NDArray[np.uint16]],
-    bad: Mapping[str, NDArray[np.bool_]],
-    parameters: RadiometricParameters,
-    until: None = None,
-    *,
-    window: Mapping[str, tuple[int, int]] | None = None,
-    degraded: Mapping[str, NDArray[np.bool_]] | None = None,
-) -> dict[str, GranuleBand]: ...
-
-
-@overload
-def process_granule(
-    detector: int,
-    first_line: Mapping[str, int],
-    lines: Mapping[str, NDArray[np.uint16]],
-    bad: Mapping[str, NDArray[np.bool_]],
-    parameters: RadiometricParameters,
-    until: str,
-    *,
-    window: Mapping[str, tuple[int, int]] | None = None,
-    degraded: Mapping[str, NDArray[np.bool_]] | None = None,
-) -> dict[str, NDArray[np.float32]]: ...
-
-
-def process_granule(
-    detector: int,
-    first_line: Mapping[str, int],
-    lines: Mapping[str, NDArray[np.uint16]],
-    bad: Mapping[str, NDArray[np.bool_]],
-    parameters: RadiometricParameters,
-    until: str | None = None,
-    *,
-    window: Mapping[str, tuple[int, int]] | None = None,
-    degraded: Mapping[str, NDArray[np.bool_]] | None = None,
-) -> dict[str, GranuleBand] | dict[str, NDArray[np.float32]]:
-    """Correct the bands of one detector.
-
-    Parameters
-    ----------
-    detector : int
-        1 to 12.
-    first_line : mapping of str to int
-        Absolute number of the first line of each band, counted from the start of the datatake: it sets the phase of
-        the chronogram and pairs B10 with B11 and B12.
-    lines : mapping of str to (line, raw_column) uint16 [LSB]
-        Raw lines of any of the bands, with their `margins`. A SWIR band that is not there leaves its crosstalk in the
-        other two, which are flagged as partially corrected.
-    bad : mapping of str to (line) bool
-        Lines without usable counts.
-    parameters : RadiometricParameters
-        Of this detector.
-    until : str, optional
-        A step of `step_by_step.INTERMEDIATES`: its image is returned [LSB], instead of the finished granule.
-    window : mapping of str to (int, int), optional
-        Absolute lines to return, first and last + 1, of the bands to return; everything by default. The other lines and
-        bands only serve as neighbours and crosstalk sources.
-    degraded : mapping of str to (line) bool, optional
-        Lines kept from degraded packets, which are flagged.
-
-    Returns
-    -------
-    dict of str to GranuleBand, or to (line, column) float32 [LSB] with `until`
-    """
-    if detector != parameters.detector:
-        raise ConfigurationError(f"parameters of detector {parameters.detector}", f"D{detector:02d}")
-    strangers = [name for name in (*lines, *(window or {})) if name not in lines or name not in parameters.bands]
-    if strangers:
-        raise ConfigurationError(f"no lines or no parameters of {', '.join(strangers)}", f"D{detector:02d}")
-    raw = {name: _raw_lines(name, first_line[name], lines[name], bad[name], parameters) for name in lines}
-    kept = degraded or {}
-    targets = tuple(raw if window is None else window)
-    chains = {name: _chain(name, raw, kept.get(name), parameters) for name in targets}
-    ranges = {name: _range(name, raw[name], window) for name in targets}
-    if until is not None:
-        return {name: intermediate(chains[name], until, *ranges[name]) for name in targets}
-    return {name: _finish(name, chains[name], *ranges[name]) for name in targets}
-
-
-def _finish(name: str, chain: Chain, start: int, stop: int) -> GranuleBand:
-    counts = np.empty((stop - start, band(name).columns), np.uint16)
-    quality = np.empty_like(counts)
-    correct_lines(chain, start, stop, counts, quality)
-    return GranuleBand(counts, quality)
-
-
-def _range(name: str, raw: RawLines, window: Mapping[str, tuple[int, int]] | None) -> tuple[int, int]:
-    if window is None:
-        return 0, raw.bad.size
-    start, stop = (line - raw.first_line for line in window[name])
-    if not 0 <= start <= stop <= raw.bad.size:
-        raise ConfigurationError(f"window {window[name]} outside the lines given", name)
-    return start, stop
+def _denoising(
+    gipps: GippSet, name: str, noise: tuple[float, float], largest: float, amplification: float
+) -> DenoisingParameters:
+    wavelet = read_r2wafi(gipps.path("R2WAFI", name), gipps.unit, name)
+    taps = (wavelet.low_analysis, wavelet.high_analysis, wavelet.low_synthesis, wavelet.high_synthesis)
+    pair = FilterPair(*(one.coefficients for one in taps))
+    table = read_r2dent(gipps.path("R2DENT", name), gipps.unit, name)
+    levels: Mapping[int, NDArray[np.float64]] = table.levels
+    if table.depth in levels:
+        thresholds = table_thresholds(levels[table.depth], table.noise_sigma)
+    else:
+        norms = read_r2l2nc(gipps.path("R2L2NC", name), gipps.unit, name).levels
+        if table.depth not in norms:
+            raise InputError(f"no level {table.depth} of {name}", f"{table.file} DECOMPOSITION_LEVEL", "add its table")
+        thresholds = norm_thresholds(norms[table.depth], amplification)
+    return DenoisingParameters(pair, table.depth, thresholds, *noise, largest)

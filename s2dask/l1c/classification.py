@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from s2dask.kernels import kernel
+
 OPAQUE: Final = 1
 CIRRUS: Final = 2
 SNOW: Final = 4
@@ -47,6 +49,20 @@ class Thresholds:
     snow_infrared: float = 0.11
 
 
+@kernel
+def _average(values, factor, out):  # type: ignore[no-untyped-def]
+    """Write the mean of each square, NaN where it has none."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            count, total = 0, 0.0
+            for r in range(i * factor, (i + 1) * factor):
+                for x in range(j * factor, (j + 1) * factor):
+                    if values[r, x] == values[r, x]:
+                        count += 1
+                        total += values[r, x]
+            out[i, j] = total / count if count else np.nan
+
+
 def average(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     """Return the mean of squares of `factor` pixels, of those that are not NaN; NaN where all are.
 
@@ -58,12 +74,8 @@ def average(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     """
     if factor == 1:
         return values
-    rows, columns = values.shape
-    squares = values.reshape(rows // factor, factor, columns // factor, factor)
-    valid = np.isfinite(squares)
-    count = valid.sum(axis=(1, 3))
-    total = np.where(valid, squares, np.float32(0)).sum(axis=(1, 3), dtype=np.float64)
-    out: NDArray[np.float32] = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+    out = np.empty((values.shape[0] // factor, values.shape[1] // factor), np.float32)
+    _average(np.ascontiguousarray(values), factor, out)
     return out
 
 

@@ -1,6 +1,6 @@
 """The pixels of a block on the 3-D inverse grid: where each lies in a detector image, and how high."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,23 +16,26 @@ class Pixels:
 
     Attributes
     ----------
-    resolution : int
-        [m], a divisor of the node spacing.
+    resolution : float
+        [unit of the map], a divisor of the node spacing.
     row, column : int
         First pixel.
     rows, columns : int
+    node : float
+        Spacing of the nodes [unit of the map], at most `STEP` on the ground.
     """
 
-    resolution: int
+    resolution: float
     row: int
     column: int
     rows: int
     columns: int
+    node: float = STEP
 
     @property
     def per_node(self) -> int:
         """Pixels between two nodes."""
-        return int(STEP) // self.resolution
+        return round(self.node / self.resolution)
 
     def nodes(self) -> tuple[int, int, int, int]:
         """Return the nodes around the pixels: first row, first column, rows, columns."""
@@ -44,21 +47,19 @@ class Pixels:
     def strips(self, rows: int) -> "list[tuple[slice, Pixels]]":
         """Return the block cut into strips of at most so many rows, each with its rows in the block."""
         starts = range(0, self.rows, rows)
-        parts = [
-            Pixels(self.resolution, self.row + r, self.column, min(rows, self.rows - r), self.columns) for r in starts
-        ]
+        parts = [replace(self, row=self.row + r, rows=min(rows, self.rows - r)) for r in starts]
         return [(slice(r, r + part.rows), part) for r, part in zip(starts, parts, strict=True)]
 
     def part(self, first: int, stop: int) -> "Pixels":
         """Return some columns of the block, counted from its first."""
-        return Pixels(self.resolution, self.row, self.column + first, self.rows, stop - first)
+        return replace(self, column=self.column + first, columns=stop - first)
 
 
 def build_lattice(crs: str, x0: float, y0: float, pixels: Pixels) -> Lattice:
-    """Return the nodes around a block of a tile with its upper left corner at (x0, y0) [m]."""
-    if int(STEP) % pixels.resolution:
-        raise ConfigurationError(f"resolution {pixels.resolution} m", "location", "use 10, 20 or 60 m")
-    return lattice_of(crs, x0, y0, pixels.nodes())
+    """Return the nodes around a block of a tile with its upper left corner at (x0, y0) [unit of the map]."""
+    if abs(pixels.per_node * pixels.resolution - pixels.node) > 1e-9 * pixels.node:
+        raise ConfigurationError(f"resolution {pixels.resolution}", "location", f"use a divisor of {pixels.node:g}")
+    return lattice_of(crs, x0, y0, pixels.nodes(), pixels.node)
 
 
 def seen_columns(grid: InverseGrid, pixels: Pixels) -> tuple[int, int]:

@@ -6,7 +6,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from s2dask.geometry.inverse_grid import STEP
 from s2dask.instrument.quality import NODATA, SATURATED
 from s2dask.kernels import kernel
 from s2dask.l1c.location import Pixels, spread
@@ -43,9 +42,9 @@ def inverse_cosine(zenith: NDArray[np.float64], step: float, pixels: Pixels) -> 
     Parameters
     ----------
     zenith : (y, x) float64 [degree]
-        Nodes every `step` metres from the tile's corner.
+        Nodes every `step` from the tile's corner.
     step : float
-        [m].
+        [unit of the map].
     pixels : Pixels
 
     Notes
@@ -54,7 +53,7 @@ def inverse_cosine(zenith: NDArray[np.float64], step: float, pixels: Pixels) -> 
     """
     row, column, rows, columns = pixels.nodes()
     coarse = np.empty((1, rows, columns))
-    _inverse_cosine(np.ascontiguousarray(zenith), STEP / step, row, column, coarse[0])
+    _inverse_cosine(np.ascontiguousarray(zenith), pixels.node / step, row, column, coarse[0])
     out = np.empty((pixels.rows, pixels.columns), np.float32)
     k = pixels.per_node
     spread(coarse, k, pixels.row - row * k, pixels.column - column * k, out)
@@ -111,10 +110,17 @@ def encode(counts, flags, footprint, scale, inverse, out):  # type: ignore[no-un
             out[r, x] = np.uint16(0) if bits & NODATA else coded
 
 
+@kernel
+def _decode(values, out):  # type: ignore[no-untyped-def]
+    offset, one = np.float32(RADIO_ADD_OFFSET), np.float32(QUANTIFICATION)
+    for q, value in enumerate(values.flat):
+        out.flat[q] = (np.float32(value) + offset) / one if value else np.float32(np.nan)
+
+
 def decode(values: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Return the reflectance of coded values; NaN for no data, 6.4535 for saturated pixels."""
-    rho = (values.astype(np.float32) + np.float32(RADIO_ADD_OFFSET)) / np.float32(QUANTIFICATION)
-    rho[values == 0] = np.nan
+    rho = np.empty(values.shape, np.float32)
+    _decode(values, rho)
     return rho
 
 

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from s2dask.errors import ConfigurationError
 from s2dask.instrument.quality import NODATA, PARTIALLY_CORRECTED
-from s2dask.kernels import inline_kernel, kernel
+from s2dask.kernels import bare_kernel, inline_kernel, kernel
+from s2dask.l1c.taps import LANES, weigh_four
 
 Filter = Literal["SPLINE3", "BCO", "BLN", "PPV"]
 """Names of GIP_RESPAR: cubic B-spline, bicubic (Keys, a = -0.5), bilinear, nearest."""
 FILTERS: Final = {"SPLINE3": 3, "BCO": 2, "BLN": 1, "PPV": 0}
+INTERPOLATIONS: Final[dict[str, Filter]] = {"bspline": "SPLINE3", "bicubic": "BCO", "bilinear": "BLN", "nearest": "PPV"}
+"""What they are called outside GIP_RESPAR."""
 HALF: Final = 10
 """Half width of the B-spline prefilter: what is cut off adds up to 2e-6 of the signal."""
 MARGIN_LINES: Final = 2 * HALF + 2
@@ -23,6 +26,15 @@ MARGIN_LINES: Final = 2 * HALF + 2
 DARK_LEVEL: Final = 100.0
 """Counts of zero radiance; stands in for no data that has no valid line within reach [DN]."""
 _PAD = HALF + 2
+
+
+def filter_of(interpolation: str) -> Filter:
+    """Return the filter of a name: one of `INTERPOLATIONS`, or of GIP_RESPAR."""
+    known = INTERPOLATIONS | {name: name for name in INTERPOLATIONS.values()}
+    if interpolation not in known:
+        choice = ", ".join(INTERPOLATIONS)
+        raise ConfigurationError(f"interpolation {interpolation!r}", "resampling", f"one of {choice}")
+    return known[interpolation]
 
 
 class DetectorImage(NamedTuple):
@@ -34,6 +46,8 @@ class DetectorImage(NamedTuple):
         B-spline coefficients, or counts for the other filters; two columns more on either side.
     flags : (line, column) uint8
         MSK_QUALIT bits of the 2 x 2 pixels from each one on; starts one column before the image.
+    flagged : (line) bool
+        Where a line of `flags` has any.
     first_line : int
         Line of the image that the first row of both holds.
     lines, columns : int
@@ -44,6 +58,7 @@ class DetectorImage(NamedTuple):
 
     samples: NDArray[np.float32]
     flags: NDArray[np.uint8]
+    flagged: NDArray[np.bool_]
     first_line: int
     lines: int
     columns: int
@@ -200,10 +215,11 @@ def prepare_image(
     if name == "SPLINE3":
         _prefilter(rows(values, HALF, HALF), spline_taps(), samples)
     else:
-        samples[:] = np.pad(rows(values, 0, 0), ((0, 0), (2, 2)), "edge")
+        middle = rows(values, 0, 0)
+        samples[:, 2:-2], samples[:, :2], samples[:, -2:] = middle, middle[:, :1], middle[:, -1:]
     flags = np.empty((high - low, columns + 1), np.uint8)
     _support_flags(rows(quality, 1, 2), rows(invalid, 1, 2), rows(holed, 1, 2), flags)
-    return DetectorImage(samples, flags, low, lines, columns, FILTERS[name])
+    return DetectorImage(samples, flags, np.asarray(flags.any(axis=1)), low, lines, columns, FILTERS[name])
 
 
 @inline_kernel
@@ -224,9 +240,83 @@ def _weights(t, number):  # type: ignore[no-untyped-def]
         return a, b, one - a - b - d, d
     if number == 1:
         return zero, one - t, t, zero
-    if t < np.float32(0.5):
-        return zero, one, zero, zero
-    return zero, zero, one, zero
+    near = one if t < np.float32(0.5) else zero
+    return zero, near, one - near, zero
+
+
+@bare_kernel
+def split_weights(position, shift, number, whole, taps):  # type: ignore[no-untyped-def]
+    """Write the whole part of positions, shifted, and the weights (tap, pixel) of what is left."""
+    a, b, c, d = taps[0], taps[1], taps[2], taps[3]
+    if number == 3:  # one loop for each filter: a choice within it would cost more than the weights
+        for q in range(position.size):
+            i = np.floor(position[q])
+            a[q], b[q], c[q], d[q] = _weights(np.float32(position[q] - i), 3)
+            whole[q] = np.int32(i) + shift
+    elif number == 2:
+        for q in range(position.size):
+            i = np.floor(position[q])
+            a[q], b[q], c[q], d[q] = _weights(np.float32(position[q] - i), 2)
+            whole[q] = np.int32(i) + shift
+    else:
+        for q in range(position.size):
+            i = np.floor(position[q])
+            a[q], b[q], c[q], d[q] = _weights(np.float32(position[q] - i), number)
+            whole[q] = np.int32(i) + shift
+
+
+@bare_kernel
+def _clamp(at, last):  # type: ignore[no-untyped-def]
+    """Bring rows into 1 … last; return how many were outside, and the lowest and highest."""
+    low, high = at[0], at[0]
+    for q in range(at.size):
+        low, high = min(low, at[q]), max(high, at[q])
+    outside = 0
+    if low < 1 or high > last:
+        for q in range(at.size):
+            outside += at[q] < 1 or at[q] > last
+            at[q] = min(max(at[q], 1), last)
+        low, high = 1, last
+    return outside, low, high
+
+
+@bare_kernel
+def _run(image, line, column, scratch, out, flags):  # type: ignore[no-untyped-def]
+    """Interpolate pixels in a row; return how many of them the window does not hold."""
+    n, wide = line.size, image.samples.shape[1]
+    at, place, index = scratch.at[:n], scratch.place[:n], scratch.first
+    split_weights(line, -image.first_line, image.filter, at, scratch.rows)
+    split_weights(column, 1, image.filter, place, scratch.columns)
+    outside, low, high = _clamp(at, image.samples.shape[0] - 3)
+    for q in range(n):
+        index[q] = (at[q] - 1) * wide + place[q]
+    room, total = scratch.rows.shape[1], scratch.total
+    for q in range(0, n, LANES):
+        weigh_four(image.samples, wide, index, scratch.rows, scratch.columns, room, q, total)  # type: ignore[call-arg]
+    flagged = False
+    for i in range(low, high + 1):
+        flagged |= image.flagged[i]
+    if not flagged:
+        for q in range(n):
+            out[q] = total[q]
+            flags[q] = 0
+        return outside
+    for q in range(n):
+        bits = image.flags[at[q], place[q]]
+        flags[q] = bits
+        out[q] = total[q] if not bits & NODATA else np.float32(DARK_LEVEL)
+    return outside
+
+
+class _Scratch(NamedTuple):
+    """Memory for the pixels of a row: taps (4, pixel), whole positions, places of samples, sums."""
+
+    rows: NDArray[np.float32]
+    columns: NDArray[np.float32]
+    at: NDArray[np.int32]
+    place: NDArray[np.int32]
+    first: NDArray[np.int32]
+    total: NDArray[np.float32]
 
 
 @kernel
@@ -254,41 +344,21 @@ def interpolate(image, line, column, left, detector, footprint, out, flags):  # 
         Pixels outside the window, which are an error of the caller.
     """
     rows, columns = line.shape
-    samples, wide = image.samples.ravel(), image.samples.shape[1]
-    height, number, first = image.samples.shape[0], image.filter, image.first_line
-    index, where = np.empty(columns, np.int64), np.empty(columns, np.int64)
-    at, place = np.empty(columns, np.int64), np.empty(columns, np.int64)
-    w, u = np.empty((4, columns), np.float32), np.empty((4, columns), np.float32)
+    room = columns + LANES
+    scratch = _Scratch(
+        np.zeros((4, room), np.float32), np.zeros((4, room), np.float32), np.zeros(room, np.int32),
+        np.zeros(room, np.int32), np.zeros(room, np.int32), np.zeros(room, np.float32),
+    )  # fmt: skip
     outside = 0
     for r in range(rows):
-        n = 0
-        for x in range(columns):
-            if footprint[r, left + x] == detector:
-                where[n] = x
-                n += 1
-        for q in range(n):
-            x = where[q]
-            i, j = np.floor(line[r, x]), np.floor(column[r, x])
-            w[0, q], w[1, q], w[2, q], w[3, q] = _weights(np.float32(line[r, x] - i), number)
-            u[0, q], u[1, q], u[2, q], u[3, q] = _weights(np.float32(column[r, x] - j), number)
-            at[q], place[q] = int(i) - first, int(j) + 1
-        for q in range(n):
-            if at[q] < 1 or at[q] > height - 3:
-                outside += 1
-                at[q] = 1
-            index[q] = (at[q] - 1) * wide + place[q]
-        for q in range(n):
-            s = index[q]
-            a, b, c, d = u[0, q], u[1, q], u[2, q], u[3, q]
-            total = w[0, q] * (a * samples[s] + b * samples[s + 1] + c * samples[s + 2] + d * samples[s + 3])
-            s += wide
-            total += w[1, q] * (a * samples[s] + b * samples[s + 1] + c * samples[s + 2] + d * samples[s + 3])
-            s += wide
-            total += w[2, q] * (a * samples[s] + b * samples[s + 1] + c * samples[s + 2] + d * samples[s + 3])
-            s += wide
-            total += w[3, q] * (a * samples[s] + b * samples[s + 1] + c * samples[s + 2] + d * samples[s + 3])
-            x = where[q]
-            bits = image.flags[at[q], place[q]]
-            flags[r, left + x] = bits
-            out[r, left + x] = total if not bits & NODATA else np.float32(DARK_LEVEL)
+        x = 0
+        while x < columns:
+            start = x
+            while x < columns and footprint[r, left + x] == detector:
+                x += 1
+            if x > start:
+                here = slice(left + start, left + x)
+                outside += _run(image, line[r, start:x], column[r, start:x], scratch, out[r, here], flags[r, here])
+            else:
+                x += 1
     return outside

@@ -17,14 +17,17 @@ from s2dask.geometry.viewing import ViewingModel
 from s2dask.graph.step import Step
 from s2dask.instrument import BANDS, band
 from s2dask.instrument.quality import DEFECTIVE, MSI_DEGRADED, MSI_LOST
-from s2dask.io.grids import TileGrid
-from s2dask.io.schema import footprint_path, quality_path, reflectance_path
+from s2dask.io.grids import MapGrid, TileGrid
+from s2dask.io.schema import footprint_path, noise_gain_path, quality_path, reflectance_path
 from s2dask.io.strips import ImageSource
-from s2dask.l1c.footprint import UNCLAIMED, claim
+from s2dask.l1c.any_grid import fitted
+from s2dask.l1c.footprint import UNCLAIMED, Cut, claim
 from s2dask.l1c.location import Pixels, Scratch, locate, pixel_heights, seen_columns
+from s2dask.l1c.noise_gain import noise_gain, tap_correlation
+from s2dask.l1c.piecewise import resample_detector
 from s2dask.l1c.reflectance import encode, inverse_cosine, reflectance_record, reflectance_scale
-from s2dask.l1c.resampling import DARK_LEVEL, Filter, interpolate, lines_needed, prepare_image
-from s2dask.l1c.tile_geometry import ANGLE_STEP, Box, TileFrame, angle_positions, seen_box, tile_date, viewing_angles
+from s2dask.l1c.resampling import DARK_LEVEL, Filter, lines_needed, prepare_image
+from s2dask.l1c.tile_geometry import Box, TileFrame, angle_positions, seen_box, tile_date, viewing_angles
 from s2dask.qc.records import Record
 
 STEPS: Final = (
@@ -88,6 +91,10 @@ class OrthoParameters:
     conversion : float
         U, see `s2dask.instrument.solar`.
     filter : Filter
+    cut : Cut
+        Who keeps the overlap of two detectors.
+    noise_gain : bool
+        Make the layer of the sums of squared weights.
     """
 
     detectors: tuple[int, ...]
@@ -99,6 +106,8 @@ class OrthoParameters:
     solar_irradiance: Mapping[str, float]
     conversion: float
     filter: Filter = "SPLINE3"
+    cut: Cut = "middle"
+    noise_gain: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,12 +123,15 @@ class OrthoBand:
         MSK_QUALIT bits.
     footprint : (y, x) uint8
         Detector, 0 = none.
+    noise_gain : (y, x) float32 or None
+        Variance of a pixel over that of the counts around it, see `s2dask.l1c.noise_gain`; NaN where nobody looks.
     """
 
     counts: NDArray[np.float32]
     reflectance: NDArray[np.uint16]
     quality: NDArray[np.uint8]
     footprint: NDArray[np.uint8]
+    noise_gain: NDArray[np.float32] | None = None
 
     def record(self, prefix: str) -> Record:
         """Return the numbers that quality control keeps of this block."""
@@ -130,8 +142,11 @@ class OrthoBand:
         return record
 
 
-def tile_frame(grid: TileGrid) -> TileFrame:
+def tile_frame(grid: TileGrid | MapGrid) -> TileFrame:
     """Return a grid in the form of the algorithms."""
+    if isinstance(grid, MapGrid):
+        size = grid.columns * grid.pixel, grid.rows * grid.pixel
+        return fitted(TileFrame(grid.name, grid.crs, grid.x0, grid.y0, *size, grid.pixel))
     if grid.decimation != 1:
         raise ConfigurationError("a decimated grid", grid.tile_id, "orthoimages are made at full resolution")
     return TileFrame(grid.tile_id, grid.crs, float(grid.x0), float(grid.y0), grid.width, grid.height)
@@ -151,7 +166,7 @@ def tile_terrain(terrain: Terrain, box: Box) -> TerrainWindow:
 def prepare_tile(
     model: ViewingModel,
     terrain: Terrain,
-    grid: TileGrid,
+    grid: TileGrid | MapGrid,
     lines: Mapping[str, int],
     detectors: Sequence[int],
     *,
@@ -163,7 +178,7 @@ def prepare_tile(
     ----------
     model : ViewingModel
     terrain : Terrain
-    grid : TileGrid
+    grid : TileGrid or MapGrid
     lines : mapping of str to int
         Lines of the images of the bands to make.
     detectors : sequence of int
@@ -188,6 +203,12 @@ def block_pixels(resolution: int, rows: slice, columns: slice) -> Pixels:
     return Pixels(resolution, rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)
 
 
+def map_pixels(grid: MapGrid, rows: slice, columns: slice) -> Pixels:
+    """Return the pixels of a block of a map grid."""
+    size = rows.stop - rows.start, columns.stop - columns.start
+    return Pixels(grid.pixel, rows.start, columns.start, *size, tile_frame(grid).node)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _View:
     detector: int
@@ -198,7 +219,7 @@ class _View:
 
 def _choose(
     name: str, pixels: Pixels, nodes: Mapping[int, InverseGrid], heights: NDArray[np.float32],
-    lines: int,
+    lines: int, cut: Cut,
 ) -> tuple[NDArray[np.uint8], list[_View]]:
     """Return the footprint of a block and, of each detector in it, the lines that it needs."""
     footprint = np.zeros(heights.shape, np.uint8)
@@ -213,7 +234,7 @@ def _choose(
             if left == right:
                 continue
             line, column = locate(grid_of, strip.part(left, right), heights[at], left, scratch)
-            found, low, high = claim(line, column, size, detector, left, best, footprint[at])
+            found, low, high = claim(line, column, size, detector, left, best, footprint[at], cut)
             if found:
                 before = ranges.get(detector, (low, high))
                 ranges[detector] = (min(low, before[0]), max(high, before[1]))
@@ -227,25 +248,29 @@ def _choose(
 def _resample(
     name: str, view: _View, pixels: Pixels, heights: NDArray[np.float32], source: ImageSource, p: OrthoParameters,
     footprint: NDArray[np.uint8], counts: NDArray[np.float32], quality: NDArray[np.uint8],
+    gain: NDArray[np.float32] | None,
 ) -> None:
     """Fill the pixels of one detector."""
     lines = p.lines[name]
     first, stop = lines_needed(view.first, view.last, lines)
     image = prepare_image(*source.read(view.detector, name, first, stop), first, lines, p.filter)
-    scratch = Scratch(STRIP_ROWS * pixels.columns)
+    nodes, k = view.nodes, pixels.per_node
+    outside = resample_detector(
+        image, nodes.line, nodes.column_of, nodes.middle, k, pixels.row - nodes.row * k,
+        pixels.column - nodes.column * k, heights, view.detector, footprint, counts, quality,
+    )  # fmt: skip
+    if outside:
+        raise InputError(f"{outside} pixels outside the lines {first} to {stop}", f"D{view.detector:02d} {name}")
+    if gain is None:
+        return
+    correlation, scratch = tap_correlation(p.filter), Scratch(STRIP_ROWS * pixels.columns)
     for at, strip in pixels.strips(STRIP_ROWS):
-        owned = np.flatnonzero((footprint[at] == view.detector).any(axis=0))
-        if not owned.size:
-            continue
-        left, right = int(owned[0]), int(owned[-1]) + 1
-        line, column = locate(view.nodes, strip.part(left, right), heights[at], left, scratch)
-        outside = interpolate(image, line, column, left, view.detector, footprint[at], counts[at], quality[at])
-        if outside:
-            raise InputError(f"{outside} pixels outside the lines {first} to {stop}", f"D{view.detector:02d} {name}")
+        place = locate(nodes, strip, heights[at], 0, scratch)
+        noise_gain(*place, image.filter, correlation, 0, view.detector, footprint[at], gain[at])
 
 
 def ortho_images(
-    grid: TileGrid,
+    grid: TileGrid | MapGrid,
     pixels: Pixels,
     bands: Sequence[str],
     source: ImageSource,
@@ -257,10 +282,10 @@ def ortho_images(
 
     Parameters
     ----------
-    grid : TileGrid
+    grid : TileGrid or MapGrid
     pixels : Pixels
     bands : sequence of str
-        Of the resolution of `pixels`.
+        Of the resolution of `pixels`, in a tile.
     source : ImageSource
         L1B lines.
     model : ViewingModel
@@ -268,32 +293,35 @@ def ortho_images(
     parameters : OrthoParameters
     """
     p, window = parameters, tile_terrain(terrain, parameters.box)
-    lattice = tile_frame(grid).lattice(pixels)
+    frame = tile_frame(grid)
+    lattice = frame.lattice(pixels)
     heights = pixel_heights(lattice, pixels, window.frame, window.heights)
-    inverse = inverse_cosine(p.sun_zenith, ANGLE_STEP, pixels)
+    inverse = inverse_cosine(p.sun_zenith, frame.angle_step, pixels)
     for name in bands:
-        if band(name).resolution != pixels.resolution:
+        if isinstance(grid, TileGrid) and band(name).resolution != pixels.resolution:
             raise ConfigurationError(f"{name} in a block of {pixels.resolution} m", grid.tile_id)
         found = {d: locate_nodes(model, name, d, lattice, p.heights, p.lines[name]) for d in sorted(p.detectors)}
         nodes = {d: grid_of for d, grid_of in found.items() if grid_of is not None}
-        footprint, views = _choose(name, pixels, nodes, heights, p.lines[name])
+        footprint, views = _choose(name, pixels, nodes, heights, p.lines[name], p.cut)
         counts = np.full(heights.shape, DARK_LEVEL, np.float32)
         quality, reflectance = np.zeros(heights.shape, np.uint8), np.empty(heights.shape, np.uint16)
+        gain = np.full(heights.shape, np.nan, np.float32) if p.noise_gain else None
         for view in views:
-            _resample(name, view, pixels, heights, source, p, footprint, counts, quality)
+            _resample(name, view, pixels, heights, source, p, footprint, counts, quality, gain)
         scale = reflectance_scale(p.gains[name], p.solar_irradiance[name], p.conversion)
         encode(counts, quality, footprint, scale, inverse, reflectance)
-        yield name, OrthoBand(counts, reflectance, quality, footprint)
+        yield name, OrthoBand(counts, reflectance, quality, footprint, gain)
 
 
 def band_arrays(name: str, image: OrthoBand) -> dict[str, NDArray[np.generic]]:
     """Return the variables of a band by their path in the product."""
     r = band(name).resolution
-    return {
+    arrays: dict[str, NDArray[np.generic]] = {
         reflectance_path(r, name): image.reflectance,
         quality_path(r, name): image.quality,
         footprint_path(r, name): image.footprint,
     }
+    return arrays if image.noise_gain is None else arrays | {noise_gain_path(r, name): image.noise_gain}
 
 
 def ortho_block(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from s2dask.errors import InputError
 from s2dask.geometry.angles import node_positions, view_angles
-from s2dask.geometry.inverse_grid import EARTH_HEIGHTS, Lattice, seen_patches
+from s2dask.geometry.inverse_grid import EARTH_HEIGHTS, STEP, Lattice, seen_patches
 from s2dask.geometry.viewing import ViewingModel
 from s2dask.instrument import BANDS, band
 from s2dask.l1c.location import Pixels, build_lattice, window_height
@@ -27,25 +27,34 @@ class TileFrame:
     ----------
     name, crs : str
     x0, y0 : float
-        Upper left corner [m].
-    width, height : int
-        [m].
+        Upper left corner [unit of the map, here and below].
+    width, height : float
+    pixel : float
+        Edge of the pixels that cover it evenly.
+    node : float
+        Spacing of the nodes of its inverse grids, at most 240 m on the ground.
+    angle_step : float
+        Spacing of its angle nodes.
     """
 
     name: str
     crs: str
     x0: float
     y0: float
-    width: int
-    height: int
+    width: float
+    height: float
+    pixel: float = 60.0
+    node: float = STEP
+    angle_step: float = ANGLE_STEP
 
     def lattice(self, pixels: Pixels) -> Lattice:
         """Return the nodes around a block."""
         return build_lattice(self.crs, self.x0, self.y0, pixels)
 
     def whole(self) -> Pixels:
-        """Return all pixels at 60 m."""
-        return Pixels(60, 0, 0, self.height // 60, self.width // 60)
+        """Return all pixels."""
+        rows, columns = round(self.height / self.pixel), round(self.width / self.pixel)
+        return Pixels(self.pixel, 0, 0, rows, columns, self.node)
 
 
 def seen_box(
@@ -62,19 +71,19 @@ def seen_box(
     detectors : sequence of int
     """
     lattice = tile.lattice(tile.whole())
-    seen = np.zeros(len(lattice.patches()), np.bool_)
+    seen = np.zeros(lattice.corners().shape[1], np.bool_)
     for name, count in lines.items():
         for detector in detectors:
             seen |= seen_patches(model, name, detector, lattice, EARTH_HEIGHTS, count)
     if not seen.any():
         raise InputError("the datastrip sees nothing of it", f"tile {tile.name}", "choose a tile under its track")
     # nodes beyond the tile are left out: its terrain is all that is needed
-    rows = np.arange(lattice.lat.shape[0])[:, None] <= tile.height // 240 + 1
-    columns = np.arange(lattice.lat.shape[1])[None, :] <= tile.width // 240 + 1
+    rows = np.arange(lattice.lat.shape[0])[:, None] <= tile.height // tile.node + 1
+    columns = np.arange(lattice.lat.shape[1])[None, :] <= tile.width // tile.node + 1
     inside = np.zeros(lattice.lon.shape, np.bool_)
-    for (i, j), found in zip(lattice.patches(), seen, strict=True):
+    for i, j in lattice.patches(seen):
         # one node more on either side: a patch answers for the cells that begin in it
-        inside[max(i.start - 1, 0) : i.stop + 1, max(j.start - 1, 0) : j.stop + 1] |= found
+        inside[max(i.start - 1, 0) : i.stop + 1, max(j.start - 1, 0) : j.stop + 1] = True
     inside &= rows & columns
     lon, lat = lattice.lon[inside], lattice.lat[inside]
     return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
@@ -82,9 +91,9 @@ def seen_box(
 
 def angle_positions(tile: TileFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return longitude and latitude (y, x) [degree] of the angle nodes of a tile."""
-    rows, columns = -(-tile.height // ANGLE_STEP) + 1, -(-tile.width // ANGLE_STEP) + 1
-    x = tile.x0 + ANGLE_STEP * np.arange(columns, dtype=np.float64)
-    y = tile.y0 - ANGLE_STEP * np.arange(rows, dtype=np.float64)
+    rows, columns = (int(np.ceil(size / tile.angle_step)) + 1 for size in (tile.height, tile.width))
+    x = tile.x0 + tile.angle_step * np.arange(columns, dtype=np.float64)
+    y = tile.y0 - tile.angle_step * np.arange(rows, dtype=np.float64)
     return node_positions(tile.crs, np.asarray(x), np.asarray(y))
 
 

@@ -1,21 +1,17 @@
-"""A session that still arrives: files are decoded as they come, and what comes late changes only what it touches."""
+"""A session that arrives: files are decoded as they come, and what comes late changes only what it touches."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
+from distributed import Future, wait
+
+from s2dask.errors import ConfigurationError
+from s2dask.graph.tasks import Outcome, TaskGraph, collect
 from s2dask.l0.blocks import Block
-from s2dask.l0.session import SessionState, survey
-from s2dask.l0.stage import FileResult, decode_file, granules_of
-from s2dask.production import ingest
-
-
-class _Future(Protocol):
-    def result(self) -> Any: ...
-
-
-Submit = Callable[..., _Future]
-"""``client.submit`` of a Dask client, or ``submit`` of an executor."""
+from s2dask.l0.session import Session, SessionState, accept_session, survey
+from s2dask.production import levels
+from s2dask.production.ingest import StripUpdate, close_strip
+from s2dask.production.runner import Runner
+from s2dask.production.strip import strip_facts
 
 
 @dataclass
@@ -30,63 +26,104 @@ class Arrival:
         Local path or fsspec URL of the session.
     work : str
         Local folder for packets.
-    submit : callable
-        Starts ``decode_file(path, channel, work)`` and returns its future.
-    unit : str, optional
-        Of a session through EDRS.
+    runner : Runner
+        Decodes and plans.
+    unit, orbit : str, int, optional
+        Unit and absolute orbit of a session through EDRS, whose identifier tells neither.
     state : SessionState or None
         As of the last look.
     """
 
     folder: str
     work: str
-    submit: Submit
+    runner: Runner
     unit: str | None = None
+    orbit: int | None = None
     state: SessionState | None = None
-    _futures: dict[str, _Future] = field(default_factory=dict, repr=False)
+    _decoding: dict[str, "Future[Outcome]"] = field(default_factory=dict, repr=False)
+    _noted: set[str] = field(default_factory=set, repr=False)
 
     def look(self) -> tuple[Block, ...]:
-        """Look at the folder once and start to decode what is new or another than before; return those files."""
-        now = survey(self.folder, self.unit)
+        """Look at the folder once; return the files that are new or another than before."""
+        now = survey(self.folder, self.unit, orbit=self.orbit)
+        if not now.orbit:
+            raise ConfigurationError("nothing tells the orbit", now.id, "an EDRS identifier does not: add --orbit N")
         fresh = now.blocks if self.state is None else now.changed(self.state)
-        for block in fresh:
-            self._futures[block.key] = self.submit(decode_file, block.url, block.channel, self.work)
         self.state = now
         return fresh
 
-    @property
-    def complete(self) -> bool:
-        """Whether everything that both DSIBs announce has come."""
-        return self.state is not None and self.state.complete
+    def decode(self) -> None:
+        """Start to decode the files of the last look that are not decoded yet, and note those that have ended."""
+        graph = TaskGraph()
+        fresh = [block for block in self._blocks() if block.key not in self._decoding]
+        for block in fresh:
+            levels.add_file(graph, block, self.work)
+        if fresh:
+            started = self.runner.start("L0", graph)
+            self._decoding |= {block.key: future for block, future in zip(fresh, started, strict=True)}
+        for key, future in self._decoding.items():
+            if key not in self._noted and future.status == "finished":
+                self._note(future.result())
 
-    def results(self) -> list[FileResult]:
-        """Wait for the files that count now, and return what they hold."""
-        return [self._futures[block.key].result() for block in self.state.blocks] if self.state else []
+    def settle(self) -> None:
+        """Wait until the files that count now are decoded, well or not."""
+        self.decode()
+        wait(list(self._futures().values()))
+        self.decode()
 
-    def update(self, aux: str, l0: str, strip: int = 0) -> tuple[tuple[int, str, int], ...]:
-        """Plan a datastrip of what is there and move the packets of the granules that changed; return those.
+    def accept(self, *, allow_gaps: bool = False) -> Session:
+        """Return the session of the last look, unless it has gaps that are not allowed."""
+        if self.state is None:
+            self.look()
+        return accept_session(self.state, allow_gaps=allow_gaps)  # type: ignore[arg-type]  # look() has set it
+
+    def plan(self, session: Session, aux: str, l0: str) -> tuple[StripUpdate, ...]:
+        """Wait for the files that count now and plan their datastrips; packets are to be moved then.
 
         Parameters
         ----------
+        session : Session
+            Of the last look.
         aux : str
-            Folder of auxiliary files that the strip goes with.
+            Folder of auxiliary files that the strips go with.
         l0 : str
             Store of the first datastrip.
-        strip : int
-            Rank of the datastrip.
         """
-        if self.state is None:
-            self.look()
-        session = self.state.session()  # type: ignore[union-attr]  # look() has set it
-        changed = ingest.update_strip(self.results(), session, aux, l0, self.work, strip)
-        _move(self.submit, changed, ingest.strip_url(l0, strip), self.work, strip)
-        return changed
+        self.decode()
+        decoded = self._futures()
+        collect(self.runner.client, list(decoded.values()), self._note)
+        graph = TaskGraph()
+        files = [graph.adopt(f"file-{key}", future) for key, future in decoded.items()]
+        last = levels.add_plan(graph, files, session, aux, l0, self.work)
+        updates: tuple[StripUpdate, ...] = self.runner.run("L0", graph)[last.key].result
+        strip_facts.cache_clear()
+        return updates
 
+    def update(self, aux: str, l0: str) -> tuple[StripUpdate, ...]:
+        """Bring the L0 stores to what is there, gaps allowed: plan, and move the packets of the granules that changed.
 
-def _move(submit: Submit, changed: Sequence[tuple[int, str, int]], url: str, work: str, strip: int) -> None:
-    moved = [
-        submit(ingest.write_packets, url, work, detector, scene, bands, strip)
-        for (detector, scene), bands in granules_of(changed).items()
-    ]
-    for future in moved:
-        future.result()
+        Parameters
+        ----------
+        aux, l0 : str
+            As in `plan`.
+        """
+        updates = self.plan(self.accept(allow_gaps=True), aux, l0)
+        for update in updates:
+            graph = TaskGraph()
+            levels.add_packets(graph, update, self.work)
+            self.runner.run("L0", graph)
+            close_strip(self.work, update.rank)
+        return updates
+
+    def _blocks(self) -> tuple[Block, ...]:
+        return self.state.blocks if self.state else ()
+
+    def _futures(self) -> dict[str, "Future[Outcome]"]:
+        """Return the files that count now, by the address of their content."""
+        return {block.key: self._decoding[block.key] for block in self._blocks()}
+
+    def _note(self, outcome: Outcome) -> None:
+        key = outcome.key.rpartition("-")[2]
+        if key not in self._noted:
+            self._noted.add(key)
+            self.runner.note(outcome)

@@ -9,6 +9,7 @@ import numpy as np
 
 from s2dask.errors import InputError, InputMissing
 from s2dask.instrument.telemetry import APID_IDLE, VC_COUNTER_MODULO
+from s2dask.l0.frame_headers import COUNTER_MODULO, VERSIONS
 from s2dask.l0.frames import Frames, FrameStream
 from s2dask.l0.packet_stream import Packets, PacketStream
 
@@ -29,27 +30,39 @@ def _blocks(path: Path) -> Iterator[bytes]:
 
 
 class _Channel:
-    """One virtual channel."""
+    """One virtual channel, whose frames are counted by some modulus."""
 
-    def __init__(self) -> None:
+    def __init__(self, modulo: int) -> None:
         self.stream, self.apids = PacketStream(), np.zeros(2048, np.int64)
+        self.modulo, self._last = modulo, 0
 
     def feed(self, frames: Frames, chosen: slice | np.ndarray[Any, Any]) -> None:
-        self.add(self.stream.feed(frames.counter[chosen], frames.pointer[chosen], frames.zone[chosen]))
+        counter = self._counted_on(frames.counter[chosen])
+        self.add(self.stream.feed(counter, frames.pointer[chosen], frames.zone[chosen]))
+
+    def _counted_on(self, counter: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return a short counter counted on beyond its modulus: what is lost is fewer frames than that."""
+        if self.modulo == VC_COUNTER_MODULO:
+            return counter
+        steps = np.diff(counter, prepend=self._last) % self.modulo
+        steps[:1] += self._last
+        number = np.cumsum(steps)
+        self._last = int(number[-1])
+        return number % VC_COUNTER_MODULO
 
     def add(self, packets: Packets) -> None:
         high, low = packets.stream[packets.offset], packets.stream[packets.offset + 1]
         self.apids += np.bincount((high.astype(np.int64) & 7) << 8 | low, minlength=self.apids.size)
 
     def facts(self) -> dict[str, Any]:
-        first, last = (number % VC_COUNTER_MODULO for number in self.stream.span or (0, 0))
+        first, last = (number % self.modulo for number in self.stream.span or (0, 0))
         return {
             "frames": self.stream.frames,
             "repeated_frames": self.stream.duplicates,
             "first_counter": first,
             "last_counter": last,
             "missing_frames": self.stream.missing,
-            "gaps": [{"after": after, "missing": missing} for after, missing in self.stream.gaps],
+            "gaps": [{"after": after % self.modulo, "missing": missing} for after, missing in self.stream.gaps],
             "packets": int(self.apids.sum()),
         }
 
@@ -60,7 +73,8 @@ def report_frames(path: Path) -> dict[str, Any]:
     Parameters
     ----------
     path : Path
-        Of AOS frames with markers (CCSDS 131.0-B, 732.0-B); length, code and randomiser are found.
+        Of AOS or TM frames with markers (CCSDS 131.0-B, 732.0-B, 132.0-B); version, length, code (shortened ones
+        too), error control field and randomiser are found. Frames of USLP (732.1-B) are refused by name.
 
     Raises
     ------
@@ -72,16 +86,19 @@ def report_frames(path: Path) -> dict[str, Any]:
     def sort(frames: Frames) -> None:
         spacecraft.update(np.unique(frames.spacecraft).tolist())
         there = np.unique(frames.channel).tolist()
+        modulo = COUNTER_MODULO[stream.format.version] if stream.format else VC_COUNTER_MODULO
         for virtual in there:
             chosen = slice(None) if len(there) == 1 else frames.channel == virtual
-            channels.setdefault(virtual, _Channel()).feed(frames, chosen)
+            channels.setdefault(virtual, _Channel(modulo)).feed(frames, chosen)
 
     for block in _blocks(path):
         sort(stream.feed(block))
     sort(stream.finish())
     form, counters = stream.format, asdict(stream.counters)
     if form is None or not channels:
-        raise InputError("no frame of a known format", str(path), "the file is no stream of AOS frames with markers")
+        raise InputError(
+            "no frame of a known format", str(path), "the file is no stream of AOS or TM frames with markers"
+        )
     apids = sum((channel.apids for channel in channels.values()), np.zeros(2048, np.int64))
     idle, apids[APID_IDLE] = int(apids[APID_IDLE]), 0
     counters["skipped_bytes"] = counters.pop("skipped_bits") // 8
@@ -89,8 +106,11 @@ def report_frames(path: Path) -> dict[str, Any]:
         "file": path.name,
         "bytes": path.stat().st_size,
         "frames": counters.pop("received"),
+        "frame_version": VERSIONS[form.version],
         "frame_length": form.cadu_bytes,
         "code": str(form.code) if form.code else None,
+        "virtual_fill": form.fill,
+        "error_control_field": form.checked,
         "basis": ("dual" if form.code.dual else "conventional") if form.code else None,
         "randomised": stream.randomised,
         "spacecraft": sorted(spacecraft),

@@ -1,26 +1,56 @@
 """From the files of a session to L0 datastrips: decode each file, plan the strips, move the packets."""
 
 import pickle
+import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from s2dask.auxdata import acquisition
 from s2dask.auxdata.time import compact, gps_to_utc, iso
-from s2dask.errors import ConfigurationError
-from s2dask.instrument import BANDS, LINE_PERIOD, SCENE_SECONDS, band, unit
+from s2dask.instrument import BANDS, SCENE_SECONDS, band, unit
 from s2dask.io import schema
+from s2dask.io.storage import exists, remove
 from s2dask.io.template import create, set_attributes
 from s2dask.io.writer import write_block, write_whole
 from s2dask.l0.session import Session
 from s2dask.l0.stage import FileResult, StripPlan, changed_granules, gather_packets, plan_strips
+from s2dask.production.datation import datation_model
+from s2dask.production.downlink import downlink_facts, downlink_times
+from s2dask.production.housekeeping import keep_housekeeping
 from s2dask.qc.records import Record
 
 BASELINE: Final = "05.11"
 """Processing baseline whose conventions the products follow."""
 _PLAN: Final = "plan-{:03d}.pickle"
+_MOVED: Final = "plan-{:03d}.moved"
+"""The plan whose packets the store holds, all of them."""
+Granule = tuple[int, str, int]
+"""Detector, band and scene."""
+
+
+@dataclass(frozen=True, slots=True)
+class StripUpdate:
+    """What is to be done for the L0 store of a datastrip.
+
+    Attributes
+    ----------
+    url : str
+    rank : int
+    counters : dict
+        Of the plan.
+    granules : tuple of (int, str, int)
+        Detector, band and scene of those whose packets `write_packets` has to move.
+    """
+
+    url: str
+    rank: int
+    counters: Record
+    granules: tuple[Granule, ...]
 
 
 def _conditions(plan: StripPlan) -> dict[str, np.ndarray]:
@@ -42,6 +72,12 @@ def strip_url(l0: str, strip: int) -> str:
     return l0 if not strip else f"{l0.removesuffix('.zarr')}-{strip + 1}.zarr"
 
 
+def _acquisition(aux: str) -> dict[str, Any]:
+    """Return whether and by which table the instrument equalised; nothing where no auxiliary file says it."""
+    path = Path(aux) / acquisition.FILE
+    return asdict(acquisition.read_acquisition(path)) if path.is_file() else {}
+
+
 def _facts(plan: StripPlan, session: Session, aux: str) -> dict[str, Any]:
     start = gps_to_utc(plan.start)
     relative = unit(session.unit).relative_orbit(session.orbit) if session.orbit else 0
@@ -50,18 +86,16 @@ def _facts(plan: StripPlan, session: Session, aux: str) -> dict[str, Any]:
         "relative_orbit": relative, "baseline": BASELINE, "reception_station": session.station,
         "datatake_id": f"G{session.unit}_{compact(start)}_{session.orbit:06d}_N{BASELINE}",
         "sensing_start": iso(start), "sensing_stop": iso(gps_to_utc(plan.stop)),
-        "sensing_start_gps": plan.start, "sensing_stop_gps": plan.stop, "line_period": LINE_PERIOD,
+        "sensing_start_gps": plan.start, "sensing_stop_gps": plan.stop,
+        "line_period": plan.datation.line_period,
         "detectors": list(plan.detectors), "bands": list(plan.bands), "scenes": plan.scenes, "codec": plan.codec,
         "aux": aux, "counters": dict(plan.counters), "gaps": [list(gap) for gap in plan.gaps],
-        "datation_residual_ns": plan.residual,
+        "datation_residual_ns": plan.residual, "datation": plan.datation.facts(), "degraded": list(plan.degraded),
+        "downlink": downlink_facts(plan, session),
+        "datatake_type": session.datatake_type,
         "missing_files": list(session.missing), "missing_file_frames": session.missing_frames,
+        **_acquisition(aux),
     }  # fmt: skip
-
-
-def _need_orbit(session: Session) -> None:
-    if not session.orbit:
-        remedy = "an identifier of EDRS does not: name the absolute orbit"
-        raise ConfigurationError("nothing tells the orbit", session.id, remedy)
 
 
 def _create(plan: StripPlan, session: Session, aux: str, l0: str) -> None:
@@ -69,19 +103,63 @@ def _create(plan: StripPlan, session: Session, aux: str, l0: str) -> None:
         plan.detectors, plan.bands, plan.scenes, plan.codec, plan.points.time.size, plan.attitude.time.size
     )
     create(l0, variables, {"s2dask": _facts(plan, session, aux)})
-    for path, values in _conditions(plan).items():
+    _fill(plan, session, l0)
+
+
+def _fill(plan: StripPlan, session: Session, l0: str) -> None:
+    for path, values in {**_conditions(plan), **downlink_times(plan, session)}.items():
         write_whole(l0, path, values)
 
 
-def _keep(plan: StripPlan, work: str, strip: int) -> None:
-    path = Path(work) / _PLAN.format(strip)
+def _dump(path: Path, plan: StripPlan) -> None:
     fresh = path.with_suffix(".fresh")
     fresh.write_bytes(pickle.dumps(plan))
     fresh.replace(path)
 
 
-def start_strips(results: Sequence[FileResult], session: Session, aux: str, l0: str, work: str) -> list[Record]:
-    """Plan the datastrips of a session and create their L0 stores with orbit, attitude and dates (step MSI_Merge).
+def _moved(url: str, path: Path) -> StripPlan | None:
+    """Return the plan whose packets a store holds, None when it may not hold all of them."""
+    if not path.is_file() or not exists(url):
+        return None
+    plan: StripPlan = pickle.loads(path.read_bytes())  # noqa: S301 - our own file
+    return plan
+
+
+def _update(plan: StripPlan, session: Session, aux: str, url: str, work: str, rank: int) -> StripUpdate:
+    moved = Path(work) / _MOVED.format(rank)
+    before = _moved(url, moved)
+    same_time = before is not None and abs(plan.start - before.start) <= SCENE_SECONDS * 5e8
+    moved.unlink(missing_ok=True)
+    if before is None or not same_time or _shape(before) != _shape(plan):
+        before = None
+        _create(plan, session, aux, url)
+    else:
+        _fill(plan, session, url)
+        set_attributes(url, {"s2dask": _facts(plan, session, aux)})
+    granules = changed_granules(before, plan)
+    _dump(Path(work) / _PLAN.format(rank), plan)
+    counters = {key: float(value) for key, value in plan.counters.items()}
+    return StripUpdate(url, rank, counters, granules)
+
+
+def _forget(l0: str, work: str, count: int) -> None:
+    """Remove what a plan of more datastrips has left."""
+    rank = count
+    while (path := Path(work) / _PLAN.format(rank)).is_file():
+        path.unlink()
+        (Path(work) / _MOVED.format(rank)).unlink(missing_ok=True)
+        remove(strip_url(l0, rank))
+        rank += 1
+
+
+def update_strips(
+    results: Sequence[FileResult], session: Session, aux: str, l0: str, work: str
+) -> tuple[StripUpdate, ...]:
+    """Plan the datastrips of a session and bring their L0 stores to it, all but the packets (step MSI_Merge).
+
+    At first the stores are created, with orbit, attitude and dates, and every granule is named. When files came late or
+    another time since, a strip of the same detectors, bands and scenes keeps its store, and all granules that are not
+    named; any other is created anew.
 
     Parameters
     ----------
@@ -93,49 +171,24 @@ def start_strips(results: Sequence[FileResult], session: Session, aux: str, l0: 
     l0 : str
         Store of the first datastrip; the others lie beside it, see `strip_url`.
     work : str
-        Folder that holds the packets of the files; the plans are left there for `write_packets`.
+        Folder that holds the packets of the files; the plans are left there for `write_packets`, and what came of
+        housekeeping telemetry for `s2dask.production.housekeeping`.
 
     Returns
     -------
-    list of dict
-        The counters of each datastrip.
+    tuple of StripUpdate
+        By date.
     """
-    _need_orbit(session)
-    plans = plan_strips(results, session.id, work)
-    for strip, plan in enumerate(plans):
-        _create(plan, session, aux, strip_url(l0, strip))
-        _keep(plan, work, strip)
-    return [{key: float(value) for key, value in plan.counters.items()} for plan in plans]
+    keep_housekeeping(results, session, work)
+    plans = plan_strips(results, session.id, work, model=datation_model(aux, session.unit, session.start))
+    _forget(l0, work, len(plans))
+    return tuple(_update(plan, session, aux, strip_url(l0, k), work, k) for k, plan in enumerate(plans))
 
 
-def update_strip(
-    results: Sequence[FileResult], session: Session, aux: str, l0: str, work: str, strip: int = 0
-) -> tuple[tuple[int, str, int], ...]:
-    """Plan a datastrip again after files came late or another time; return the granules whose packets are to be moved.
-
-    A strip of the same detectors, bands and scenes keeps its store, and all granules that are not named; any other is
-    created anew, and every granule is named.
-
-    Returns
-    -------
-    tuple of (int, str, int)
-        Detector, band and scene.
-    """
-    _need_orbit(session)
-    after = plan_strips(results, session.id, work)[strip]
-    path = Path(work) / _PLAN.format(strip)
-    before = pickle.loads(path.read_bytes()) if path.is_file() else None  # noqa: S301 - our own file
-    changed = changed_granules(before, after)
-    url = strip_url(l0, strip)
-    if before is None or _shape(before) != _shape(after) or abs(after.start - before.start) > SCENE_SECONDS * 5e8:
-        _create(after, session, aux, url)
-        changed = changed_granules(None, after)
-    else:
-        for name, values in _conditions(after).items():
-            write_whole(url, name, values)
-        set_attributes(url, {"s2dask": _facts(after, session, aux)})
-    _keep(after, work, strip)
-    return changed
+def close_strip(work: str, rank: int) -> None:
+    """Note that all packets of a datastrip are in its store, so that the next update moves only what changes."""
+    shutil.copyfile(Path(work) / _PLAN.format(rank), fresh := Path(work) / f"{_MOVED.format(rank)}.fresh")
+    fresh.replace(Path(work) / _MOVED.format(rank))
 
 
 def _shape(plan: StripPlan) -> tuple[Any, ...]:
@@ -146,7 +199,7 @@ def _shape(plan: StripPlan) -> tuple[Any, ...]:
 
 @lru_cache(maxsize=2)
 def _plan(path: str, _modified: int) -> StripPlan:
-    plan: StripPlan = pickle.loads(Path(path).read_bytes())  # noqa: S301 - our own file, made by start_strips
+    plan: StripPlan = pickle.loads(Path(path).read_bytes())  # noqa: S301 - our own file, made by update_strips
     return plan
 
 

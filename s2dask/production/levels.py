@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from s2dask.auxdata.gipp_set import GippSet
 from s2dask.graph.tasks import Ref, TaskGraph
 from s2dask.io.grids import TileGrid
+from s2dask.l0.blocks import Block
+from s2dask.l0.datatake import levels_of
 from s2dask.l0.session import Session
-from s2dask.l0.stage import decode_file
-from s2dask.production import ingest, ortho, strip, surface
+from s2dask.l0.stage import decode_file, granules_of
+from s2dask.production import ingest, l1a_strip, ortho, strip, surface
 from s2dask.production.blocks import Blocking
+from s2dask.production.order import LEVELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +39,63 @@ class TilePlan:
         return f"T{self.grid.tile_id}"
 
 
-def add_l0(graph: TaskGraph, session: Session, aux: str, l0: str, work: str) -> Ref:
-    """Add one task per file of a session and the plan of its datastrips; it returns the counters of each."""
-    files = [
-        graph.add(f"EISPProcessor-ch{channel.number}-{i + 1:05d}", decode_file, path, channel.number, work)
-        for channel in session.channels
-        for i, path in enumerate(channel.files)
-    ]
-    return graph.add("MSI_Merge-plan", ingest.start_strips, files, session, aux, l0, work)
+def last_level(asked: str, kind: str, unit: str, start: datetime) -> str:
+    """Return the last level to make of a datatake when one is asked for: that, or the last before it that its type has.
+
+    Parameters
+    ----------
+    asked : str
+        ``L1A`` is made of any type, for it has to be named to be made.
+    kind : str
+        Datatake type.
+    unit, start
+        Of the sensing.
+    """
+    made = levels_of(kind, unit, start)
+    return asked if asked == "L1A" else [k for k in made if LEVELS.index(k) <= LEVELS.index(asked)][-1]
 
 
-def add_packets(graph: TaskGraph, l0: str, work: str, rank: int = 0) -> list[Ref]:
-    """Add one task per detector and scene, which moves its packets into the L0 store of the datastrip of that rank."""
-    facts = strip.strip_facts(l0)
+def add_file(graph: TaskGraph, block: Block, work: str) -> Ref:
+    """Add the task that decodes one file of a session; it returns a `FileResult`."""
+    name = f"EISPProcessor-ch{block.channel}-{block.number:05d}-{block.key}"
+    return graph.add(name, decode_file, block.url, block.channel, work)
+
+
+def add_plan(graph: TaskGraph, files: Sequence[Ref], session: Session, aux: str, l0: str, work: str) -> Ref:
+    """Add the plan of the datastrips of a session; it returns a `StripUpdate` of each."""
+    return graph.add("MSI_Merge-plan", ingest.update_strips, files, session, aux, l0, work)
+
+
+def add_packets(graph: TaskGraph, update: ingest.StripUpdate, work: str) -> list[Ref]:
+    """Add one task per detector and scene to be moved, which writes its packets into the L0 store of its datastrip."""
+    moved = sorted(granules_of(update.granules).items(), key=lambda item: item[0][::-1])
     return [
-        graph.add(f"MSI_Merge-D{d:02d}-G{scene:03d}", ingest.write_packets, l0, work, d, scene, facts.bands, rank)
-        for scene in range(facts.scenes)
-        for d in facts.detectors
-    ]
+        graph.add(f"MSI_Merge-D{d:02d}-G{scene:03d}", ingest.write_packets, update.url, work, d, scene, bands,
+                  update.rank)
+        for (d, scene), bands in moved
+    ]  # fmt: skip
+
+
+def add_l1a(graph: TaskGraph, l0: str, l1a: str, gipps: GippSet, packets: Mapping[str, Ref]) -> Ref:
+    """Add one task per L1A granule (detector x scene) and the reduction of their records."""
+    init = graph.add("RADIO_INIT-L1A", l1a_strip.start_l1a, l0, l1a, gipps)
+    granules = [
+        graph.add(f"DECOMP-D{d:02d}-G{scene:03d}", l1a_strip.write_l1a_granule, l0, l1a, gipps, d, scene,
+                  after=(init, *_around(packets, d, scene)))
+        for scene, d in _granules(l0)
+    ]  # fmt: skip
+    return graph.add("OLQC_DS_L1A-all", strip.finish_images, l1a, granules)
+
+
+def _granules(l0: str) -> list[tuple[int, int]]:
+    facts = strip.strip_facts(l0)
+    return [(scene, d) for scene in range(facts.scenes) for d in facts.detectors]
+
+
+def _around(packets: Mapping[str, Ref], detector: int, scene: int) -> list[Ref]:
+    """Return the tasks of the packets of a granule and of its neighbours, whose lines its margins take."""
+    keys = [f"MSI_Merge-D{detector:02d}-G{k:03d}" for k in (scene - 1, scene, scene + 1)]
+    return [packets[key] for key in keys if key in packets]
 
 
 def add_l1b(graph: TaskGraph, l0: str, l1b: str, gipps: GippSet, packets: Mapping[str, Ref]) -> Ref:
@@ -60,16 +103,13 @@ def add_l1b(graph: TaskGraph, l0: str, l1b: str, gipps: GippSet, packets: Mappin
 
     A granule waits for its own packets and those of its neighbours, whose lines its margins take.
     """
-    facts = strip.strip_facts(l0)
     init = graph.add("RADIO_INIT-all", strip.start_l1b, l0, l1b)
-    granules = []
-    for scene in range(facts.scenes):
-        for d in facts.detectors:
-            around = [f"MSI_Merge-D{d:02d}-G{k:03d}" for k in (scene - 1, scene, scene + 1)]
-            ready = (init, *(packets[key] for key in around if key in packets))
-            name = f"RADIO_AB-D{d:02d}-G{scene:03d}"
-            granules.append(graph.add(name, strip.write_scene, l0, l1b, gipps, d, scene, after=ready))
-    return graph.add("OLQC_DS_L1B-all", strip.finish_l1b, l1b, granules)
+    granules = [
+        graph.add(f"RADIO_AB-D{d:02d}-G{scene:03d}", strip.write_scene, l0, l1b, gipps, d, scene,
+                  after=(init, *_around(packets, d, scene)))
+        for scene, d in _granules(l0)
+    ]  # fmt: skip
+    return graph.add("OLQC_DS_L1B-all", strip.finish_images, l1b, granules)
 
 
 def add_l1c(graph: TaskGraph, plan: TilePlan, l0: str, l1b: str, aux: str | None) -> Ref:
@@ -104,4 +144,3 @@ def add_l2a(graph: TaskGraph, plan: TilePlan, source: str, aux: str | None, read
         for block in plan.blocking.blocks(plan.grid, resolution)
     ]
     return graph.add(f"L2A_FINALIZE-{plan.name}", surface.finish_tile, plan.l2a, begin, state, blocks)
-

@@ -1,6 +1,7 @@
 """From L1B strips to L1C tiles, block by block."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -19,7 +20,9 @@ from s2dask.io.strips import StripSource
 from s2dask.io.template import create, set_attributes
 from s2dask.io.writer import write_block, write_coordinates, write_whole
 from s2dask.l1c.classification import CIRRUS, CLASSIFICATION_BANDS, OPAQUE, SNOW, average, classify
+from s2dask.l1c.footprint import Cut
 from s2dask.l1c.reflectance import QUANTIFICATION, RADIO_ADD_OFFSET, decode
+from s2dask.l1c.resampling import filter_of
 from s2dask.l1c.stage import (
     OrthoParameters,
     TileGeometry,
@@ -54,11 +57,38 @@ def _descending(model: ViewingModel, date: int) -> bool:
     return bool(model.state(date + half)[0][2] < model.state(date - half)[0][2])
 
 
-def tile_attributes(facts: StripFacts, setting: Setting, grid: TileGrid, geometry: TileGeometry) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Resampling:
+    """How a tile is resampled.
+
+    Attributes
+    ----------
+    interpolation : str
+        ``bspline``, ``bicubic``, ``bilinear`` or ``nearest``, or a name of GIP_RESPAR.
+    cut : Cut
+        Who keeps the overlap of two detectors, see `s2dask.l1c.footprint.claim`.
+    noise_gain : bool
+        Keep the sums of squared weights as a layer, for the uncertainty of the pixels.
+    """
+
+    interpolation: str = "bspline"
+    cut: Cut = "middle"
+    noise_gain: bool = False
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the attributes of a tile state of it."""
+        return {"filter": filter_of(self.interpolation), "cut": self.cut, "noise_gain": self.noise_gain}
+
+
+def tile_attributes(
+    facts: StripFacts, setting: Setting, grid: TileGrid, geometry: TileGeometry, how: Resampling = Resampling()
+) -> dict[str, Any]:
     """Return the root attributes of the tile, as far as they are known before its pixels."""
     a, now = facts.attrs, datetime.now(UTC)
     start, stop = (gps_to_utc(int(a[f"sensing_{end}_gps"])) for end in ("start", "stop"))
     absolute = _calibration(setting)
+    # an imported L1B tells what its counts were made with
+    gains = (a.get("radiometry") or {}).get("physical_gains") or absolute.gains
     zenith, azimuth = mean_angles(geometry.sun)
     datatake_start = parse_compact_time(str(a["datatake_id"])[5:20])
     name = ProductName(
@@ -75,9 +105,9 @@ def tile_attributes(facts: StripFacts, setting: Setting, grid: TileGrid, geometr
         "quantification": QUANTIFICATION, "radio_add_offset": RADIO_ADD_OFFSET,
         "reflectance_conversion": reflectance_conversion(start),
         "solar_irradiance": {n: absolute.solar_irradiance[n] for n in facts.bands},
-        "physical_gains": {n: absolute.gains[n] for n in facts.bands},
+        "physical_gains": {n: gains[n] for n in facts.bands},
         "solar_zenith": zenith, "solar_azimuth": azimuth, "meteo": setting.meteo, "gipp_set": setting.gipps.id,
-        "filter": "SPLINE3", "name": str(name), "generation_time": iso(now),
+        **how.facts(), "name": str(name), "generation_time": iso(now),
     }  # fmt: skip
 
 
@@ -91,7 +121,9 @@ def _write_angles(l1c: str, detectors: Sequence[int], geometry: TileGeometry) ->
     write_whole(l1c, f"{GEOMETRY}/band", list(range(len(BANDS))))
 
 
-def start_tile(l0: str, aux: str | None, grid: TileGrid, blocking: Blocking, l1c: str) -> dict[str, Any]:
+def start_tile(
+    l0: str, aux: str | None, grid: TileGrid, blocking: Blocking, l1c: str, how: Resampling = Resampling()
+) -> dict[str, Any]:
     """Create the store of a tile with its coordinates and angles, and return what its blocks share (step TILE_INIT).
 
     Parameters
@@ -104,6 +136,7 @@ def start_tile(l0: str, aux: str | None, grid: TileGrid, blocking: Blocking, l1c
     blocking : Blocking
     l1c : str
         Store to create; one that is there is replaced.
+    how : Resampling
 
     Returns
     -------
@@ -112,8 +145,8 @@ def start_tile(l0: str, aux: str | None, grid: TileGrid, blocking: Blocking, l1c
     """
     facts, setting, lines = strip_facts(l0), open_setting(l0, aux), strip_lines(strip_facts(l0))
     geometry = prepare_tile(setting.model, setting.terrain, grid, lines, facts.detectors)
-    attrs = tile_attributes(facts, setting, grid, geometry)
-    variables = schema.l1c(grid, facts.detectors, facts.bands, chunks=blocking.chunks())
+    attrs = tile_attributes(facts, setting, grid, geometry, how)
+    variables = schema.l1c(grid, facts.detectors, facts.bands, chunks=blocking.chunks(), noise_gain=how.noise_gain)
     create(l1c, variables, {"s2dask": attrs})
     write_coordinates(l1c, variables, grid)
     _write_angles(l1c, facts.detectors, geometry)
@@ -133,6 +166,7 @@ def ortho_parameters(
     return OrthoParameters(
         tuple(attrs["detectors"]), lines, (west, south, east, north), (low, high), sun_zenith,
         attrs["physical_gains"], attrs["solar_irradiance"], attrs["reflectance_conversion"], attrs["filter"],
+        attrs["cut"], attrs["noise_gain"],
     )  # fmt: skip
 
 

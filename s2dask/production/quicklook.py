@@ -38,6 +38,8 @@ from s2dask.production.strip import StripFacts, strip_facts
 _METRES_PER_DEGREE: Final = 111_195.0
 _BRIGHTEST: Final = 0.45
 """Reflectance that the picture shows as white."""
+_COUNTS, _HIGHEST = 1e4, (1 << 15) - 1
+"""Of the images of the quick-look for a reflectance of 1, and the highest, for images of 15 bits."""
 _CLOUD_EDGE: Final = {OPAQUE: (255, 90, 90), CIRRUS: (90, 200, 255)}
 
 
@@ -191,6 +193,42 @@ def quicklook(l0: str, aux: str | None = None, out_png: str | Path | None = None
     if out_png is not None:
         Image.fromarray(picture(made)).save(out_png, format="PNG")
     return made
+
+
+def _places(made: Quicklook) -> np.ndarray:
+    """Return where each detector begins among the others, (detector, 2): line and column [cell], from 0 on."""
+    middle = tuple(size // 2 for size in made.lon.shape[1:])
+    lat0, lon0 = made.lat[(0, *middle)], made.lon[(0, *middle)]
+    north = (made.lat - lat0) * _METRES_PER_DEGREE
+    east = (made.lon - lon0) * _METRES_PER_DEGREE * np.cos(np.radians(lat0))
+    down = np.array([plane[0, -1, middle[1]] - plane[0, 0, middle[1]] for plane in (east, north)])
+    down /= np.hypot(*down)
+    right = np.array([-down[1], down[0]])  # of the flight, seen from above: columns count from east to west
+    if right @ [plane[0, middle[0], -1] - plane[0, middle[0], 0] for plane in (east, north)] < 0:
+        right = -right
+    at = np.stack([east[(slice(None), *middle)], north[(slice(None), *middle)]])
+    places = np.round(np.stack([down @ at, right @ at], -1) / QUICKLOOK_METRES).astype(np.int64)
+    return np.asarray(places - places.min(0))
+
+
+def mosaic(made: Quicklook) -> dict[str, np.ndarray]:
+    """Return the images of a quick-look by band, (line, column) uint16: all detectors side by side as they fly.
+
+    Reflectance times 10,000, at least 1; 0 is where there is none. Neighbours share their overlap.
+    """
+    places, (_, lines, columns) = _places(made), made.lon.shape
+    shape = tuple(int(v) for v in places.max(0) + np.array([lines, columns]))
+    out = {name: np.zeros(shape, np.uint16) for name in made.bands}
+    end = 0
+    for rank in np.argsort(places[:, 1], kind="stable"):
+        row, column = (int(v) for v in places[rank])
+        skip = max(0, end - column) // 2
+        end = column + columns
+        for name, image in out.items():
+            cells = made.bands[name][rank, :, skip:]
+            values = np.clip(np.round(np.nan_to_num(cells) * _COUNTS), 1.0, _HIGHEST)
+            image[row : row + lines, column + skip : end] = np.where(np.isfinite(cells), values, 0.0)
+    return out
 
 
 def _grid(made: Quicklook) -> tuple[np.ndarray, np.ndarray]:

@@ -1,36 +1,28 @@
 """A datastrip opened for exploration: any level of any window, lazily, from the functions that production runs."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import Any, Literal
 
-import dask.array as da
 import numpy as np
 import xarray as xr
-from dask.base import tokenize
+from numpy.typing import NDArray
 
-from s2dask.auxdata.gipp_set import GippSet
 from s2dask.errors import ConfigurationError
 from s2dask.instrument import band
+from s2dask.production.blocks import default_blocking
 from s2dask.production.footprint import Window, tile_grid, tiles_of
+from s2dask.production.scene_strip import Kind, l1a_array, l1b_array
 from s2dask.production.scene_tile import Layer, SceneTile, tile_array, tile_tree
-from s2dask.production.setting import Setting, open_setting
-from s2dask.production.strip import granule_parameters, process_scene, strip_facts
+from s2dask.production.setting import Replaced, Setting, open_setting
+from s2dask.production.strip import granule_parameters, strip_facts
 from s2dask.production.surface import l2a_dataset
+from s2dask.production.what_if import QUANTILES, difference_table, reads
 
 L1B_OFFSET = -100
 """What is added to L1B counts before they are divided by the gain [DN]."""
-
-
-def _l1b_block(
-    l0: str, gipps: GippSet, detector: int, name: str, until: str | None, what: str, block_info: Any = None
-) -> np.ndarray:
-    scene = block_info[None]["chunk-location"][0]
-    parameters = granule_parameters(l0, gipps, detector)
-    image = process_scene(l0, detector, (name,), scene, parameters, until)[name]
-    if isinstance(image, np.ndarray):
-        return image
-    return image.counts if what == "img" else image.quality
+GippPath = str | PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -45,16 +37,30 @@ class Scene:
         Folder of auxiliary files; default: the one that the datastrip was made with.
     l1b_store : str or None
         L1B store that the tiles are made from; without one, L1B is made on demand.
+    l1a_store : str or None
+        L1A store that L1B is then made from; without one, it is made of the packets.
+    replaced : Replaced
+        GIPPs in the place of those of the folder, see `with_gipp`.
+    origin : Scene or None
+        What `diff` compares with.
     """
 
     l0: str
     aux: str | None = None
     l1b_store: str | None = None
+    l1a_store: str | None = None
+    replaced: Replaced = ()
+    origin: "Scene | None" = None
 
     @property
     def setting(self) -> Setting:
         """GIPPs, viewing model, terrain, meteo."""
-        return open_setting(self.l0, self.aux)
+        return open_setting(self.l0, self.aux, self.replaced)
+
+    @property
+    def raw(self) -> str:
+        """Store that L1B is made from."""
+        return self.l1a_store or self.l0
 
     @property
     def detectors(self) -> tuple[int, ...]:
@@ -77,7 +83,34 @@ class Scene:
                 f"no {name} of detector {detector}", self.l0, f"it has {self.bands} of detectors {self.detectors}"
             )
 
-    def l1b(self, name: str, detector: int, until: str | None = None, what: str = "img") -> xr.DataArray:
+    def l1a(self, name: str, detector: int, what: Kind = "img") -> xr.DataArray:
+        """Return the raw counts of a band and detector as the converter gave them, lazily.
+
+        Parameters
+        ----------
+        name : str
+            Band.
+        detector : int
+        what : {"img", "mask"}
+            Counts, or the quality layer.
+
+        Returns
+        -------
+        (line, raw_column) uint16 [LSB]
+            Blind pixels included; one chunk per granule.
+        """
+        self._check(name, detector)
+        return l1a_array(self.raw, self.setting.gipps, name, detector, what)
+
+    def l1b(
+        self,
+        name: str,
+        detector: int,
+        until: str | None = None,
+        what: Kind = "img",
+        *,
+        only: Collection[str] | None = None,
+    ) -> xr.DataArray:
         """Return the L1B counts of a band and detector, or an intermediate, lazily.
 
         Parameters
@@ -86,25 +119,25 @@ class Scene:
             Band.
         detector : int
         until : str, optional
-            Name of an intermediate step: ``dark_signal``, ``crosstalk``, ``relative_response`` …
+            A step of `s2dask.l1b.parameters.STEPS`, after which the image is returned: ``dark_signal``, ``crosstalk`` …
         what : {"img", "mask"}
+        only : collection of str, optional
+            The steps to do; every one by default.
 
         Returns
         -------
         (line, column) uint16 [DN], or float32 [LSB] with `until`; one chunk per granule
         """
         self._check(name, detector)
-        gipps, b, scenes = self.setting.gipps, band(name), strip_facts(self.l0).scenes
-        raw_width = until in ("dark_signal", "line_offset", "raw")
-        columns = b.useful_columns if until is not None and until != "binning" and not raw_width else b.columns
-        dtype = np.dtype("uint16" if until is None else "float32")
-        image = da.map_blocks(
-            _l1b_block, self.l0, gipps, detector, name, until, what,
-            chunks=((b.lines_per_scene,) * scenes, (columns,)), dtype=dtype, meta=np.empty((0, 0), dtype),
-            name=f"RADIO_AB-D{detector:02d}-{name}-{tokenize(self.l0, gipps.id, detector, name, until, what)}",
-        )
-        attrs = {"units": "digital_counts", "radio_add_offset": L1B_OFFSET, "physical_gain": self.gain(name, detector)}
-        return xr.DataArray(image, dims=("line", "column"), name=name.lower(), attrs=attrs if until is None else {})
+        gipps = self.setting.gipps
+        steps = None if only is None else tuple(sorted(only))
+        if self.l1b_store is not None and until is None and steps is None:
+            image = l1b_array(self.l1b_store, None, name, detector, what=what)
+        else:
+            image = l1b_array(self.raw, gipps, name, detector, until, what, steps)
+        stated = {"radio_add_offset": L1B_OFFSET, "physical_gain": self.gain(name, detector)}
+        image.attrs = {"units": "digital_counts"} | (stated if until is None else {})
+        return image
 
     def gain(self, name: str, detector: int) -> float:
         """Return the absolute calibration coefficient of a band [LSB per W m-2 sr-1 um-1]."""
@@ -112,7 +145,7 @@ class Scene:
 
     def tile(self, tile: str, window: Window | None = None) -> SceneTile:
         """Return a tile, or a window (x0, y0, width, height) [m] of it, that is made where it is looked at."""
-        return SceneTile(self.l0, self.aux, tile_grid(tile, window), self.l1b_store)
+        return SceneTile(self.l0, self.aux, tile_grid(tile, window), self.l1b_store, self.l1a_store, self.replaced)
 
     def l1c(self, tile: str, window: Window | None = None, bands: Sequence[str] | None = None) -> xr.DataTree:
         """Return TOA reflectance, lazily: ``r10m/b02``, ``r20m/b05`` … (y, x) float32 [1], NaN without data.
@@ -157,8 +190,94 @@ class Scene:
         """
         return l2a_dataset(self.tile(tile, window), bands, self.aux or strip_facts(self.l0).attrs["aux"], resolution)
 
+    def with_gipp(
+        self, changes: Mapping[Any, GippPath] | None = None, /, **types: GippPath | Mapping[str, GippPath]
+    ) -> "Scene":
+        """Return the same datastrip with other GIPPs, to see what would be if.
 
-def open_datastrip(l0: str, aux: str | None = None, l1b: str | None = None) -> Scene:
+        Stores of intermediate levels serve it as far as the replaced files have no part in them; what lies behind is
+        made anew, where it is looked at.
+
+        Parameters
+        ----------
+        changes : mapping, optional
+            Path by type, or by (type, band).
+        **types : path, or mapping of str to path
+            The same by keyword: ``R2ABCA=path``, ``R2EQOG={"B04": path}``.
+
+        Returns
+        -------
+        Scene
+            Its `diff` tells what moved.
+        """
+        files = {(kind, of): path for kind, of, path in self.replaced}
+        for key, value in {**(changes or {}), **types}.items():
+            kind, of = key if isinstance(key, tuple) else (key, "")
+            parts = value.items() if isinstance(value, Mapping) else [(of, value)]
+            files.update({(kind, name): str(path) for name, path in parts})
+        replaced = tuple((kind, of, str(path)) for (kind, of), path in sorted(files.items()))
+        types_changed = {kind for kind, _, _ in replaced}
+        scene = replace(
+            self, replaced=replaced, origin=self,
+            l1a_store=None if types_changed & reads("L1A") else self.l1a_store,
+            l1b_store=None if types_changed & reads("L1B") else self.l1b_store,
+        )  # fmt: skip
+        scene.setting  # noqa: B018 - refuses a file that does not fit here and now
+        return scene
+
+    def diff(
+        self,
+        level: Literal["L1A", "L1B", "L1C"],
+        *,
+        bands: Iterable[str] | None = None,
+        detectors: Iterable[int] | None = None,
+        tile: str | None = None,
+        window: Window | None = None,
+        quantiles: Sequence[float] = QUANTILES,
+    ) -> xr.Dataset:
+        """Return how far the counts lie from those of the scene before `with_gipp`.
+
+        Parameters
+        ----------
+        level : {"L1A", "L1B", "L1C"}
+        bands : iterable of str, optional
+        detectors : iterable of int, optional
+            Of L1A and L1B.
+        tile, window
+            Of L1C, as in `l1c`.
+        quantiles : sequence of float
+
+        Returns
+        -------
+        Dataset
+            See `s2dask.production.what_if.difference_table`. The images are computed on the cluster at hand.
+        """
+        if self.origin is None:
+            raise ConfigurationError("nothing to compare with", "diff", "call it on what with_gipp returned")
+        names = tuple(bands or self.bands)
+        before, gipps = self.origin, (self.origin.setting.gipps.id, self.setting.gipps.id)
+        if level == "L1C":
+            if tile is None:
+                raise ConfigurationError("L1C without a tile", "diff", "give tile, and a window of it")
+            new, old = self.tile(tile, window), before.tile(tile, window)
+            blocks = default_blocking(new.grid)
+            cut = {n: [(n, b.rows, b.columns) for b in blocks.blocks(new.grid, band(n).resolution)] for n in names}
+            table = difference_table(new.coded, old.coded, cut, quantiles)
+        else:
+            seen = tuple(detectors or self.detectors)
+            scenes = range(strip_facts(self.l0).scenes)
+            granules = {n: [(level, n, d, scene) for d in seen for scene in scenes] for n in names}
+            table = difference_table(self.granule, before.granule, granules, quantiles)
+        return table.assign_attrs(level=level, gipp_sets=list(gipps), replaced=[" ".join(r) for r in self.replaced])
+
+    def granule(self, level: Literal["L1A", "L1B"], name: str, detector: int, scene: int) -> NDArray[np.uint16]:
+        """Return the counts of one granule, computed here and now: (line, column) uint16 [DN]."""
+        image = (self.l1a if level == "L1A" else self.l1b)(name, detector)
+        values: NDArray[np.uint16] = image.data.blocks[scene].compute(scheduler="synchronous")
+        return values
+
+
+def open_datastrip(l0: str, aux: str | None = None, l1b: str | None = None, l1a: str | None = None) -> Scene:
     """Open an L0 store lazily.
 
     Parameters
@@ -167,9 +286,9 @@ def open_datastrip(l0: str, aux: str | None = None, l1b: str | None = None) -> S
         L0 datastrip (Zarr), as made by ``s2dask run SESSION --to L0``.
     aux : str, optional
         Folder of GIPPs, DEM, geoid, IERS and meteo; default: the one that the datastrip was made with.
-    l1b : str, optional
-        L1B store of the same datastrip, to make tiles from; default: L1B is made on demand.
+    l1b, l1a : str, optional
+        Stores of the same datastrip: tiles are made from L1B, or L1B from L1A, and only what is missing on demand.
     """
-    scene = Scene(l0, aux, l1b)
+    scene = Scene(l0, aux, l1b, l1a)
     scene.setting  # noqa: B018 - refuses here and now what would fail in a worker later
     return scene

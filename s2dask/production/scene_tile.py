@@ -21,7 +21,7 @@ from s2dask.l1c.reflectance import decode
 from s2dask.l1c.stage import OrthoBand, OrthoParameters, block_pixels, ortho_images, prepare_tile
 from s2dask.production.blocks import Blocking, default_blocking
 from s2dask.production.ortho import ortho_parameters, strip_lines, tile_attributes
-from s2dask.production.setting import Setting, open_setting
+from s2dask.production.setting import Replaced, Setting, open_setting
 from s2dask.production.source import OnDemandSource
 from s2dask.production.strip import strip_facts
 
@@ -58,12 +58,18 @@ class SceneTile:
     grid : TileGrid
     l1b : str or None
         L1B store; without one, L1B too is made on demand.
+    raw : str or None
+        L1A store that L1B is then made of; without one, it is made of the packets.
+    replaced : Replaced
+        GIPPs in the place of those of the folder.
     """
 
     l0: str
     aux: str | None
     grid: TileGrid
     l1b: str | None = None
+    raw: str | None = None
+    replaced: Replaced = ()
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -101,6 +107,10 @@ class SceneTile:
         """Return (y, x) float32 top-of-atmosphere reflectance, NaN without data."""
         return decode(self.image(name, rows, columns).reflectance)
 
+    def coded(self, name: str, rows: slice, columns: slice) -> NDArray[np.uint16]:
+        """Return (y, x) uint16 top-of-atmosphere reflectance as the product codes it [DN], 0 for no data."""
+        return self.image(name, rows, columns).reflectance
+
     def counts(self, name: str, rows: slice, columns: slice) -> NDArray[np.float32]:
         """Return (y, x) float32 resampled L1B counts [DN]."""
         return self.image(name, rows, columns).counts
@@ -133,18 +143,20 @@ def _size(image: OrthoBand) -> int:
 
 @lru_cache(maxsize=4)
 def _bench(tile: SceneTile) -> _Bench:
-    facts, setting = strip_facts(tile.l0), open_setting(tile.l0, tile.aux)
+    facts, setting = strip_facts(tile.l0), open_setting(tile.l0, tile.aux, tile.replaced)
     lines = strip_lines(facts)
     geometry = prepare_tile(setting.model, setting.terrain, tile.grid, lines, facts.detectors, views=False)
     attrs = tile_attributes(facts, setting, tile.grid, geometry)
     parameters = ortho_parameters(attrs, lines, geometry.box, geometry.heights, geometry.sun[0])
-    source: ImageSource = OnDemandSource(tile.l0, setting.gipps) if tile.l1b is None else StripSource(tile.l1b)
+    source: ImageSource = (
+        OnDemandSource(tile.raw or tile.l0, setting.gipps) if tile.l1b is None else StripSource(tile.l1b)
+    )
     return _Bench(source, setting, parameters, attrs, geometry.sun)
 
 
 @lru_cache(maxsize=4)
 def _views(tile: SceneTile) -> NDArray[np.float64]:
-    facts, setting = strip_facts(tile.l0), open_setting(tile.l0, tile.aux)
+    facts, setting = strip_facts(tile.l0), open_setting(tile.l0, tile.aux, tile.replaced)
     return prepare_tile(setting.model, setting.terrain, tile.grid, strip_lines(facts), facts.detectors).view
 
 

@@ -69,12 +69,12 @@ def _virtual(results: Sequence[FileResult], virtual: int, work: Path) -> tuple[d
 
 def _strip(plan: StripPlan, kind: str | None, of_unit: str, minimum: int) -> dict[str, Any]:
     start = gps_to_utc(plan.start)
-    levels = levels_of(kind or "", of_unit, start)
+    levels = levels_of(kind or "", of_unit, start, degraded=bool(plan.degraded))
     names = ("packets", "lost_packets", "degraded_packets")
     return {
         "sensing_start": iso(start), "sensing_stop": iso(gps_to_utc(plan.stop)), "scenes": plan.scenes,
         "detectors": list(plan.detectors), "bands": list(plan.bands), "codec": plan.codec,
-        **{name: plan.counters[name] for name in names}, "levels": list(levels),
+        **{name: plan.counters[name] for name in names}, "degraded": list(plan.degraded), "levels": list(levels),
         "expected_products": expected_products(
             kind or "", plan.scenes, levels, detectors=len(plan.detectors), minimum=minimum
         ),
@@ -82,7 +82,11 @@ def _strip(plan: StripPlan, kind: str | None, of_unit: str, minimum: int) -> dic
 
 
 def session_info(
-    folder: str, kind: str | None = None, of_unit: str | None = None, minimum: int = MINIMUM_SCENES
+    folder: str,
+    kind: str | None = None,
+    of_unit: str | None = None,
+    minimum: int = MINIMUM_SCENES,
+    orbit: int | None = None,
 ) -> dict[str, Any]:
     """Return what a session holds; its files are read once, image packets are indexed and not kept.
 
@@ -96,8 +100,10 @@ def session_info(
         Of a session through EDRS.
     minimum : int
         Scenes that a datastrip needs to go beyond L0.
+    orbit : int, optional
+        Absolute orbit of a session through EDRS; without it the facts name none.
     """
-    state = survey(folder, of_unit)
+    state = survey(folder, of_unit, orbit=orbit)
     facts: dict[str, Any] = {"session": state.id, "unit": state.unit, "reception_station": state.station or None}
     if state.orbit:
         facts |= {"absolute_orbit": state.orbit, "relative_orbit": unit(state.unit).relative_orbit(state.orbit)}

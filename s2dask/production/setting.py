@@ -10,12 +10,16 @@ import numpy as np
 from s2dask.auxdata.datastrip import Trajectory
 from s2dask.auxdata.gipp_set import GippSet
 from s2dask.auxdata.iers import EarthOrientation
+from s2dask.auxdata.refining import refining_of
 from s2dask.auxdata.terrain import Terrain
-from s2dask.auxdata.time import gps_to_utc
+from s2dask.auxdata.time import gps_to_utc, utc_to_gps
 from s2dask.errors import InputMissing
 from s2dask.geometry.viewing import ViewingModel, read_geometry
 from s2dask.io.storage import open_array
 from s2dask.production.strip import strip_facts
+
+Replaced = tuple[tuple[str, str, str], ...]
+"""GIPPs in the place of those of the folder: type, band (empty when the file holds every band), path."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,9 @@ def _trajectory(l0: str) -> Trajectory:
     return Trajectory(*(np.asarray(open_array(l0, f"conditions/{path}")[...]) for path in paths))
 
 
-def viewing_model(l0: str, aux: str | None = None, trajectory: Trajectory | None = None) -> ViewingModel:
+def viewing_model(
+    l0: str, aux: str | None = None, trajectory: Trajectory | None = None, gipps: GippSet | None = None
+) -> ViewingModel:
     """Build the viewing model of an L0 datastrip.
 
     Parameters
@@ -109,27 +115,32 @@ def viewing_model(l0: str, aux: str | None = None, trajectory: Trajectory | None
         Folder of auxiliary files; default: the one named in the store.
     trajectory : Trajectory, optional
         Orbit and attitude; default: those of the store.
+    gipps : GippSet, optional
+        Default: those of the folder.
     """
     facts = strip_facts(l0)
     folder = AuxFolder(aux or str(facts.attrs["aux"]))
     dates = np.asarray(open_array(l0, "conditions/datation/first_line_date")[...])
     first = {(d, name): int(dates[i, j]) for i, d in enumerate(facts.detectors) for j, name in enumerate(facts.bands)}
-    directions, spacecraft = read_geometry(open_gipps(l0, aux), set(facts.bands))
+    directions, spacecraft = read_geometry(gipps or open_gipps(l0, aux), set(facts.bands))
+    told = (facts.attrs.get("radiometry") or {}).get("refining") or {}
+    sensing = tuple(utc_to_gps(str(facts.attrs[f"sensing_{end}"])) for end in ("start", "stop")) if told else (0, 0)
     return ViewingModel.build(
         trajectory or _trajectory(l0), first, float(facts.attrs["line_period"]), directions, spacecraft,
-        EarthOrientation.from_bulletin(folder.bulletin),
+        EarthOrientation.from_bulletin(folder.bulletin), refining=refining_of(told), sensing=(sensing[0], sensing[1]),
     )  # fmt: skip
 
 
-def open_gipps(l0: str, aux: str | None = None) -> GippSet:
-    """Open the GIPPs that hold for an L0 datastrip."""
+def open_gipps(l0: str, aux: str | None = None, replaced: Replaced = ()) -> GippSet:
+    """Open the GIPPs that hold for an L0 datastrip, some replaced by others."""
     facts = strip_facts(l0)
     start, stop = (gps_to_utc(t) for t in sensing_gps(l0))
-    return GippSet.open(AuxFolder(aux or str(facts.attrs["aux"])).gipp, facts.unit, start, stop)
+    gipps = GippSet.open(AuxFolder(aux or str(facts.attrs["aux"])).gipp, facts.unit, start, stop)
+    return gipps.replace({(kind, band) if band else kind: Path(path) for kind, band, path in replaced})
 
 
 @lru_cache(maxsize=4)
-def open_setting(l0: str, aux: str | None = None) -> Setting:
+def open_setting(l0: str, aux: str | None = None, replaced: Replaced = ()) -> Setting:
     """Open the auxiliary data of an L0 datastrip, once per worker.
 
     Parameters
@@ -138,9 +149,10 @@ def open_setting(l0: str, aux: str | None = None) -> Setting:
         L0 store: orbit, attitude and line dates come from it.
     aux : str, optional
         Folder of auxiliary files; default: the one named in the store.
+    replaced : Replaced
+        GIPPs in the place of those of the folder.
     """
     folder = AuxFolder(aux or str(strip_facts(l0).attrs["aux"]))
-    meteo = folder.meteo
-    return Setting(
-        open_gipps(l0, aux), viewing_model(l0, aux), folder.terrain(), None if meteo is None else str(meteo)
-    )
+    meteo, gipps = folder.meteo, open_gipps(l0, aux, replaced)
+    model = viewing_model(l0, aux, gipps=gipps)
+    return Setting(gipps, model, folder.terrain(), None if meteo is None else str(meteo))

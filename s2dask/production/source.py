@@ -10,7 +10,7 @@ import numpy as np
 from s2dask.auxdata.gipp_set import GippSet
 from s2dask.instrument import band
 from s2dask.l1b.stage import GranuleBand
-from s2dask.production.strip import granule_parameters, process_scene, strip_facts
+from s2dask.production.strip import process_scene, strip_facts
 
 KEPT_BYTES: Final = 400_000_000
 """Images of granules that a source keeps in memory."""
@@ -49,8 +49,7 @@ class OnDemandSource:
         key = (detector, name, scene)
         with self._lock:
             if key not in self._granules:
-                parameters = granule_parameters(self.l0, self.gipps, detector)
-                made = process_scene(self.l0, detector, (name,), scene, parameters)[name]
+                made = process_scene(self.l0, self.gipps, detector, (name,), scene)[name]
                 if not isinstance(made, GranuleBand):  # pragma: no cover - an intermediate, which nobody asked for
                     raise TypeError(type(made))
                 self._granules[key] = made

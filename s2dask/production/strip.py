@@ -1,42 +1,67 @@
-"""From the packets of a datastrip to its L1B images, granule by granule: one function for production and notebooks."""
+"""From the lines of a datastrip to its L1B images, granule by granule: one function for production and notebooks."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import zarr
 
 from s2dask.auxdata.gipp_set import GippSet
+from s2dask.errors import ConfigurationError, InputError
 from s2dask.instrument import LINES_PER_PACKET, band
+from s2dask.io import schema
 from s2dask.io.schema import image_path, mask_path, packet_path
-from s2dask.io.schema import l1b as l1b_schema
 from s2dask.io.schema_strip import conditions
 from s2dask.io.storage import open_array, zarr_store
+from s2dask.io.strips import StripSource
 from s2dask.io.template import create, set_attributes
 from s2dask.io.writer import write_block, write_whole
 from s2dask.l0.codec import codec
+from s2dask.l1a.equalisation import InverseTable
+from s2dask.l1a.line_quality import ancillary_flags, line_flags
+from s2dask.l1a.stage import LineParameters, RawLines, decode_lines, line_parameters
 from s2dask.l1b.parameters import RadiometricParameters
-from s2dask.l1b.stage import GranuleBand, process_granule, radiometric_parameters
+from s2dask.l1b.stage import GranuleBand, margins, process_granule, radiometric_parameters, sources
 from s2dask.qc.checks import run_checks
 from s2dask.qc.records import Record, combine
 
-MARGIN_LINES_60M = LINES_PER_PACKET
-"""Margin of every window, in 60 m lines: one packet of a 60 m band, the same time in the others."""
 TRIO = ("B10", "B11", "B12")
-LOST, DEGRADED = 1, 2
+Level = Literal["L1A", "L1B"]
 
 
 @dataclass(frozen=True, slots=True)
 class StripFacts:
-    """What the root of a datastrip store says."""
+    """What the root of a datastrip store says.
 
+    Attributes
+    ----------
+    level : str
+        ``L0``, ``L1A`` or ``L1B``.
+    unit : str
+    detectors, bands : tuple
+    scenes : int
+    codec : str
+        Of the source packets.
+    nuc_table : int or None
+        Table that the instrument equalised with, None when it did not. Public descriptions of the source packets do not
+        say where they tell it: the metadata of a real L0 datastrip do (``EQUALIZATION_MODE``, ``NUC_TABLE_ID``), and
+        whoever makes an L0 store leaves it as `equalization_mode` and `nuc_table_id` in its root.
+    rearranged : bool
+        Whether the SWIR lines of an L1A store are re-arranged.
+    attrs : dict
+        Everything.
+    """
+
+    level: str
     unit: str
     detectors: tuple[int, ...]
     bands: tuple[str, ...]
     scenes: int
     codec: str
+    nuc_table: int | None
+    rearranged: bool
     attrs: dict[str, Any]
 
 
@@ -44,90 +69,144 @@ class StripFacts:
 def strip_facts(url: str) -> StripFacts:
     """Return the facts of an L0, L1A or L1B store."""
     attrs: Any = zarr.open_group(zarr_store(url, read_only=True), mode="r").attrs["s2dask"]
+    if attrs.get("equalization_mode", False) and "nuc_table_id" not in attrs:
+        raise InputError("equalised on board by a table that it does not tell", f"{url} nuc_table_id", "add its id")
     return StripFacts(
+        str(attrs["level"]),
         str(attrs["unit"]),
         tuple(int(d) for d in attrs["detectors"]),
         tuple(str(b) for b in attrs["bands"]),
         int(attrs["scenes"]),
         str(attrs["codec"]),
+        int(attrs["nuc_table_id"]) if attrs.get("equalization_mode", False) else None,
+        bool(attrs.get("swir_rearranged", False)),
         attrs,
     )
 
 
-def decode_lines(l0: str, detector: int, name: str, start: int, stop: int) -> tuple[int, np.ndarray, np.ndarray]:
-    """Decode the packets that hold lines [start, stop) of a band (step DECOMP).
+def raw_parameters(store: str, gipps: GippSet, detector: int) -> LineParameters:
+    """Return what undoes the on-board equalisation of a strip, and what re-arranges the SWIR lines of its L1A."""
+    facts = strip_facts(store)
+    return line_parameters(gipps, detector, facts.bands, facts.nuc_table if facts.level == "L0" else None)
+
+
+def raw_lines(
+    store: str, detector: int, name: str, start: int, stop: int, inverse: InverseTable | None = None
+) -> tuple[int, RawLines]:
+    """Return the raw lines of a band that hold lines [start, stop), from packets (step DECOMP) or an L1A store.
+
+    Parameters
+    ----------
+    store : str
+        L0 or L1A store.
+    detector : int
+    name : str
+        Band.
+    start, stop : int
+        Lines beyond the strip are left out.
+    inverse : InverseTable, optional
+        What undoes the on-board equalisation; in an L1A store it is undone.
 
     Returns
     -------
     first : int
-        Absolute number of the first line decoded, a multiple of 16.
-    lines : (line, raw_column) uint16 [LSB]
-    status : (line) uint8
-        0 complete, 1 lost, 2 degraded.
+        Absolute number of the first line, a multiple of 16 when it comes from packets.
+    lines : RawLines
     """
+    facts = strip_facts(store)
+    if facts.level == "L1A":
+        first = max(start, 0)
+        counts, quality = StripSource(store).read(detector, name, first, max(stop, first))
+        return first, RawLines(counts, *line_flags(quality))
     where = packet_path(detector, name)
-    status = open_array(l0, f"{where}/status")
+    status = open_array(store, f"{where}/status")
     first = max(start // LINES_PER_PACKET, 0)
     last = min(-(-stop // LINES_PER_PACKET), status.shape[0])
-    flags = np.asarray(status[first:last])
-    packets = np.asarray(open_array(l0, f"{where}/packets")[first:last])
-    lines, bad = codec(strip_facts(l0).codec).decode(packets, flags)
-    per_line = np.repeat(flags, LINES_PER_PACKET)
-    per_line[bad & (per_line == 0)] = LOST
-    return first * LINES_PER_PACKET, lines, per_line
+    packets = np.asarray(open_array(store, f"{where}/packets")[first:last])
+    lines = decode_lines(packets, np.asarray(status[first:last]), codec(facts.codec), detector, inverse)
+    return first * LINES_PER_PACKET, lines
+
+
+def ancillary_lines(store: str, detector: int, name: str, first: int, lines: int) -> np.ndarray:
+    """Return the flags of lines whose ancillary data are lost or degraded, (line) uint8, by the dates of the strip."""
+    facts = strip_facts(store)
+    dates = open_array(store, "conditions/datation/first_line_date")
+    start = int(np.asarray(dates[facts.detectors.index(detector), facts.bands.index(name)]))
+    period = 1e9 * float(facts.attrs["line_period"]) * band(name).line_factor
+    series = (np.asarray(open_array(store, f"conditions/{k}/gps_time")[...]) for k in ("ephemeris", "attitude"))
+    return ancillary_flags(start + np.rint(period * np.arange(first, first + lines)).astype(np.int64), *series)
 
 
 @overload
 def process_scene(
-    l0: str, detector: int, bands: Sequence[str], scene: int, parameters: RadiometricParameters, until: None = None
+    store: str,
+    gipps: GippSet,
+    detector: int,
+    bands: Sequence[str],
+    scene: int,
+    until: None = None,
+    only: Collection[str] | None = None,
 ) -> dict[str, GranuleBand]: ...
 
 
 @overload
 def process_scene(
-    l0: str, detector: int, bands: Sequence[str], scene: int, parameters: RadiometricParameters, until: str | None
+    store: str,
+    gipps: GippSet,
+    detector: int,
+    bands: Sequence[str],
+    scene: int,
+    until: str | None,
+    only: Collection[str] | None = None,
 ) -> dict[str, GranuleBand] | dict[str, np.ndarray]: ...
 
 
 def process_scene(
-    l0: str,
+    store: str,
+    gipps: GippSet,
     detector: int,
     bands: Sequence[str],
     scene: int,
-    parameters: RadiometricParameters,
     until: str | None = None,
+    only: Collection[str] | None = None,
 ) -> dict[str, GranuleBand] | dict[str, np.ndarray]:
     """Return the L1B images of one granule (detector x scene), or an intermediate of them.
 
-    The SWIR bands leak into each other: when one is asked for, the others are decoded too.
+    Bands that leak into those asked for are decoded too.
 
     Parameters
     ----------
-    l0 : str
-        L0 store.
+    store : str
+        L0 store, or L1A store whose SWIR lines are as the instrument gave them: they share their offsets and crosstalk
+        with their neighbours in time, not on the ground.
+    gipps : GippSet
     detector, scene : int
     bands : sequence of str
-    parameters : RadiometricParameters
-        Of the detector; must hold all three SWIR bands when one is asked for.
     until : str, optional
         Name of an intermediate step.
+    only : collection of str, optional
+        The steps to do; every one by default.
     """
-    decoded = [*bands, *(n for n in TRIO if n not in bands and n in parameters.bands and set(TRIO) & set(bands))]
-    first, lines, status, window = {}, {}, {}, {}
-    for name in decoded:
-        b = band(name)
-        margin = MARGIN_LINES_60M * 60 // b.resolution
-        window[name] = (scene * b.lines_per_scene, (scene + 1) * b.lines_per_scene)
-        first[name], lines[name], status[name] = decode_lines(
-            l0, detector, name, window[name][0] - margin, window[name][1] + margin
+    parameters, raw = granule_parameters(store, gipps, detector), raw_parameters(store, gipps, detector)
+    if strip_facts(store).rearranged and set(TRIO) & set(bands):
+        remedy = "make L1B of the L0 datastrip, or of an L1A without (R2PARA SWIR_REARRANGEMENT)"
+        raise ConfigurationError("its SWIR lines are re-arranged", store, remedy)
+    lines, ancillary, first, around = {}, {}, {}, margins(parameters)
+    window = {name: (scene * band(name).lines_per_scene, (scene + 1) * band(name).lines_per_scene) for name in bands}
+    for name in sources(parameters, bands):
+        start = scene * band(name).lines_per_scene
+        stop = start + band(name).lines_per_scene
+        first[name], lines[name] = raw_lines(
+            store, detector, name, start - around[name], stop + around[name], raw.inverse.get(name)
         )
-    bad = {name: flags == LOST for name, flags in status.items()}
-    degraded = {name: flags == DEGRADED for name, flags in status.items()}
-    if until is None:
-        granule = process_granule(detector, first, lines, bad, parameters, window=window, degraded=degraded)
-        return {name: granule[name] for name in bands}
-    images = process_granule(detector, first, lines, bad, parameters, until, window=window, degraded=degraded)
-    return {name: images[name] for name in bands}
+        ancillary[name] = ancillary_lines(store, detector, name, first[name], lines[name].bad.size)
+    counts = {name: found.counts for name, found in lines.items()}
+    bad = {name: found.bad for name, found in lines.items()}
+    degraded = {name: found.degraded for name, found in lines.items()}
+    return process_granule(
+        detector, first, counts, bad, parameters, until,
+        window=window, degraded=degraded, ancillary=ancillary, only=only,
+    )  # fmt: skip
 
 
 def _record(prefix: str, image: GranuleBand) -> Record:
@@ -147,18 +226,41 @@ def granule_parameters(l0: str, gipps: GippSet, detector: int) -> RadiometricPar
     return radiometric_parameters(gipps, detector, strip_facts(l0).bands)
 
 
-def start_l1b(l0: str, l1b: str) -> None:
-    """Create the empty L1B store of a datastrip with its orbit, attitude and dates (step RADIO_INIT)."""
-    facts = strip_facts(l0)
-    points, samples = (open_array(l0, f"conditions/{k}/gps_time").size for k in ("ephemeris", "attitude"))
-    attrs = facts.attrs | {"level": "L1B"}
-    create(l1b, l1b_schema(facts.detectors, facts.bands, facts.scenes, points, samples), {"s2dask": attrs})
+def start_images(source: str, target: str, level: Level, **stated: Any) -> None:
+    """Create the empty L1A or L1B store of a datastrip with its orbit, attitude and dates (step RADIO_INIT).
+
+    Parameters
+    ----------
+    source : str
+        L0 or L1A store.
+    target : str
+        Store to create.
+    level : {"L1A", "L1B"}
+    **stated : JSON-able
+        What its root says beside what that of the source does.
+    """
+    facts = strip_facts(source)
+    points, samples = (open_array(source, f"conditions/{k}/gps_time").size for k in ("ephemeris", "attitude"))
+    variables = {"L1A": schema.l1a, "L1B": schema.l1b}[level]
+    attrs = facts.attrs | {"level": level} | stated
+    create(target, variables(facts.detectors, facts.bands, facts.scenes, points, samples), {"s2dask": attrs})
     for path in conditions(1, 1, 1, 1):
-        write_whole(l1b, path, open_array(l0, path)[...])
+        write_whole(target, path, open_array(source, path)[...])
 
 
-def finish_l1b(l1b: str, granules: Sequence[Record]) -> dict[str, Any]:
-    """Combine the records of the granules, check them and state the result in the store (step OLQC_DS_L1B).
+def start_l1b(l0: str, l1b: str) -> None:
+    """Create the empty L1B store of a datastrip."""
+    start_images(l0, l1b, "L1B")
+
+
+def finish_images(store: str, granules: Sequence[Record]) -> dict[str, Any]:
+    """Combine the records of the granules, check them and state the result in the store (step OLQC_DS).
+
+    Parameters
+    ----------
+    store : str
+        L1A or L1B store.
+    granules : sequence of Record
 
     Returns
     -------
@@ -170,17 +272,16 @@ def finish_l1b(l1b: str, granules: Sequence[Record]) -> dict[str, Any]:
     for what in ("saturated", "nodata"):
         total = sum(v for k, v in record.items() if k.endswith(f".{what}"))
         record[f"{what}_percentage"] = 100.0 * total / pixels
-    checks = [result.as_dict() for result in run_checks("L1B", record)]
-    set_attributes(l1b, {"s2dask": strip_facts(l1b).attrs | {"record": record, "checks": checks}})
-    return {"path": l1b, "record": record, "checks": checks}
+    facts = strip_facts(store)
+    checks = [result.as_dict() for result in run_checks(facts.level, record)]
+    set_attributes(store, {"s2dask": facts.attrs | {"record": record, "checks": checks}})
+    return {"path": store, "record": record, "checks": checks}
 
 
 def write_scene(l0: str, l1b: str, gipps: GippSet, detector: int, scene: int) -> Record:
     """Make one L1B granule, write its chunks and return its record (steps DECOMP, RADIO_AB, RADIO_FINALIZE)."""
-    facts = strip_facts(l0)
-    parameters = granule_parameters(l0, gipps, detector)
     record: Record = {}
-    granule = process_scene(l0, detector, facts.bands, scene, parameters)
+    granule = process_scene(l0, gipps, detector, strip_facts(l0).bands, scene)
     for name, image in granule.items():
         origin = (scene * band(name).lines_per_scene, 0)
         counts, mask = image_path(detector, name), mask_path(detector, name)

@@ -1,27 +1,37 @@
 """Delivery of a datastrip: its Zarr store under the name that the product specification gives it, and the L0 SAFE."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import zarr
+from numpy.typing import NDArray
 
 from s2dask.errors import ConfigurationError
 from s2dask.io.storage import zarr_store
 from s2dask.io.template import set_attributes
 from s2dask.release.names import DatastripName, parse_iso
 from s2dask.release.publish import Builder, publish
+from s2dask.release.safe_hktm import Housekeeping, write_hktm
 from s2dask.release.safe_l0 import write_safe_l0
+from s2dask.release.safe_l1ab import write_safe_l1ab
 from s2dask.release.tile_store import SITE
 
 FORMATS = ("zarr", "safe")
 
 
 def release_datastrip(
-    zarr_url: str, delivery: str, formats: Sequence[str] = ("zarr",), schemas: str | Path | None = None
+    zarr_url: str,
+    delivery: str,
+    formats: Sequence[str] = ("zarr",),
+    schemas: str | Path | None = None,
+    house: Housekeeping | None = None,
+    pictures: Mapping[str, NDArray[np.uint16]] | None = None,
+    product: Path | None = None,
 ) -> list[str]:
-    """Move an L0 or L1B store into a delivery folder, named and in one step.
+    """Move an L0, L1A or L1B store into a delivery folder, named and in one step.
 
     Parameters
     ----------
@@ -29,10 +39,17 @@ def release_datastrip(
         Local working store; it is moved, not copied.
     delivery : str
     formats : sequence of {"zarr", "safe"}
-        What to deliver. The SAFE of L0 (datastrip and granules) needs the footprints that
-        `s2dask.production.quicklook.quicklook` leaves in the store; without the Zarr the store stays where it is.
+        What to deliver. The SAFE (datastrip and granules) needs the footprints that
+        `s2dask.production.quicklook.quicklook` leaves in an L0 store, and of L1A and L1B what
+        `s2dask.production.strip_release.describe_strip` does; without the Zarr the store stays where it is.
     schemas : str or Path, optional
         Folder with the mission's XSD files, for ``rep_info`` of the SAFE.
+    house : Housekeeping, optional
+        Of the session of an L0 strip: its PRD_HKTM goes beside the strip.
+    pictures : mapping of str to (line, column) uint16, optional
+        Images of the quick-look, for the SAFE of L0.
+    product : Path, optional
+        SAFE of L1A or L1B that tasks have made; default: it is made here.
 
     Returns
     -------
@@ -43,13 +60,14 @@ def release_datastrip(
     if unknown or not formats:
         raise ConfigurationError(f"formats {unknown or formats}", "release", f"some of {', '.join(FORMATS)}")
     attrs = dict(zarr.open_group(zarr_store(zarr_url, read_only=True), mode="r").attrs["s2dask"])  # type: ignore[arg-type]
-    if "safe" in formats and attrs["level"] != "L0":
-        raise ConfigurationError(f"no SAFE of {attrs['level']}", zarr_url, "the SAFE of a datastrip is made of L0")
-    created = datetime.now(UTC).replace(microsecond=0)
-    name = DatastripName(
-        str(attrs["unit"]), str(attrs["level"]), SITE, created, parse_iso(str(attrs["sensing_start"])),
-        str(attrs["baseline"]),
-    )  # fmt: skip
+    if product is None:
+        name = DatastripName(
+            str(attrs["unit"]), str(attrs["level"]), SITE, datetime.now(UTC).replace(microsecond=0),
+            parse_iso(str(attrs["sensing_start"])), str(attrs["baseline"]),
+        )  # fmt: skip
+    else:
+        name = DatastripName.parse(product.stem)
+    created = name.created
     stated = {"name": str(name), "generation_time": created.isoformat().replace("+00:00", "Z")}
     set_attributes(zarr_url, {"s2dask": attrs | stated})
 
@@ -57,9 +75,14 @@ def release_datastrip(
         shutil.move(zarr_url, folder / name.zarr)
 
     def safe(folder: Path) -> None:
-        write_safe_l0(zarr_url, folder, created, schemas)
+        if product is not None:
+            shutil.move(product, folder)
+        elif attrs["level"] == "L0":
+            write_safe_l0(zarr_url, folder, created, schemas, pictures)
+        else:
+            write_safe_l1ab(zarr_url, folder, created, schemas)
 
-    builders: list[Builder] = []
+    builders: list[Builder] = [lambda folder: write_hktm(house, folder)] if house else []
     if "safe" in formats:
         builders.append(safe)
     if "zarr" in formats:

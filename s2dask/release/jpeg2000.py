@@ -1,13 +1,15 @@
 """JPEG 2000 images with the coding parameters of real Sentinel-2 products."""
 
+import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
 import rasterio
 import rasterio.shutil
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
@@ -89,8 +91,28 @@ def _fill(memory: Any, image: ImageArray) -> int:
     return highest
 
 
-def write_jp2(path: Path, image: ImageArray, grid: TileGrid, resolution: int, lossless: bool = True) -> None:
-    """Write one georeferenced JPEG 2000 image.
+def _write(path: Path, image: ImageArray, grid: TileGrid | None, resolution: int, lossless: bool) -> None:
+    rows, columns = image.shape[-2:]
+    layers = image.shape[0] if len(image.shape) == 3 else 1
+    dtype = np.dtype(image.dtype)
+    # not rasterio's own writer: it drops the block size unless the driver has GeoTIFF's TILED option
+    with rasterio.open(
+        "",
+        "w+",
+        driver="MEM",
+        width=columns,
+        height=rows,
+        count=layers,
+        dtype=dtype.name,
+        **({"crs": grid.crs, "transform": Affine(*grid.transform(resolution))} if grid else {}),
+    ) as memory:
+        options = creation_options(resolution, bit_depth(_fill(memory, image), dtype), lossless)
+        options |= {} if grid else {"GMLJP2": "NO"}
+        rasterio.shutil.copy(memory, str(path), driver="JP2OpenJPEG", **options)
+
+
+def write_jp2(path: Path, image: ImageArray, grid: TileGrid | None, resolution: int, lossless: bool = True) -> None:
+    """Write one JPEG 2000 image.
 
     Parameters
     ----------
@@ -98,8 +120,8 @@ def write_jp2(path: Path, image: ImageArray, grid: TileGrid, resolution: int, lo
         File to write; its folder exists.
     image : (y, x) or (layer, y, x) uint8 or uint16 [1]
         Array in memory, or an array on disk that is read slab by slab; it is held once.
-    grid : TileGrid
-        Where the image lies; its shape at `resolution` is that of the image.
+    grid : TileGrid or None
+        Where the image lies; its shape at `resolution` is that of the image. None: in no map projection.
     resolution : int
         10, 20 or 60 m: chooses the coding parameters.
     lossless : bool
@@ -111,21 +133,16 @@ def write_jp2(path: Path, image: ImageArray, grid: TileGrid, resolution: int, lo
     TLM markers, georeferencing in a GMLJP2 box only: what the header of real files states, but for TLM, which ESA
     writes from baseline 05.12 on and which makes a remote window read ten times faster.
     """
-    if image.shape[-2:] != grid.shape(resolution):
+    if grid is not None and image.shape[-2:] != grid.shape(resolution):
         raise ConfigurationError(
             f"image of {image.shape[-2:]} on a grid of {grid.shape(resolution)}", str(path), "give the image's own grid"
         )
-    rows, columns = image.shape[-2:]
-    layers = image.shape[0] if len(image.shape) == 3 else 1
-    dtype = np.dtype(image.dtype)
     try:
-        # not rasterio's own writer: it drops the block size unless the driver has GeoTIFF's TILED option
-        with rasterio.open(
-            "", "w+", driver="MEM", width=columns, height=rows, count=layers, dtype=dtype.name,
-            crs=grid.crs, transform=Affine(*grid.transform(resolution)),
-        ) as memory:
-            options = creation_options(resolution, bit_depth(_fill(memory, image), dtype), lossless)
-            rasterio.shutil.copy(memory, str(path), driver="JP2OpenJPEG", **options)
+        # an image in no projection is meant to be so
+        with warnings.catch_warnings() if grid is None else nullcontext():
+            if grid is None:
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            _write(path, image, grid, resolution, lossless)
     except (RasterioError, OSError) as error:
         raise S2Error(f"cannot write the image ({error})", str(path), "check the space left on the disk") from error
 

@@ -94,11 +94,10 @@ class ProductName:
         m = _match(
             rf"(S2[A-Z])_MSI(L1C|L2A)_({_TIME})_N(\d\d)(\d\d)_R(\d{{3}})_T(\d\d[A-Z]{{3}})_({_TIME})"
             r"(?:\.SAFE|\.zarr|\.zip|\.SAFE\.zip)?",
-            text, "product",
+            text,
+            "product",
         )
-        return cls(
-            m[1], m[2], parse_compact_time(m[3]), f"{m[4]}.{m[5]}", int(m[6]), m[7], parse_compact_time(m[8])
-        )
+        return cls(m[1], m[2], parse_compact_time(m[3]), f"{m[4]}.{m[5]}", int(m[6]), m[7], parse_compact_time(m[8]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,16 +145,19 @@ class DatastripName:
         """Return the name of the report of a checklist."""
         return f"{self.unit}_OPER_MSI_{self.level:_<3}_{self.folder}_{checklist}_report.xml"
 
+    def quicklook(self, band: str) -> str:
+        """Return the name of the quick-look of a band (L0)."""
+        return f"{self.unit}_OPER_QLK_{self.level:_<3}_{self.folder}_{band}.jp2"
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read an identifier, with or without ``.zarr``."""
         m = _match(
             rf"(S2[A-Z])_OPER_MSI_({_STRIP_LEVEL}|L1C|L2A)_DS_(\w{{4}})_({_TIME})_S({_TIME})_N(\d\d\.\d\d)(?:\.zarr)?",
-            text, "datastrip",
+            text,
+            "datastrip",
         )
-        return cls(
-            m[1], m[2].rstrip("_"), m[3].rstrip("_"), parse_compact_time(m[4]), parse_compact_time(m[5]), m[6]
-        )
+        return cls(m[1], m[2].rstrip("_"), m[3].rstrip("_"), parse_compact_time(m[4]), parse_compact_time(m[5]), m[6])
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,11 @@ class GranuleName:
         """Return the name of the image file of a band."""
         return f"{self._stem}_{band}.jp2"
 
+    def mask(self, band: str) -> str:
+        """Return the name of the quality mask of a band (L1A, L1B): ``…_MSK_QUALIT_…_D05_B04_MSIL1B``, no suffix."""
+        place = self._stem.split(f"_{self.level:_<3}_GR_")[1]
+        return f"{self.unit}_OPER_MSK_QUALIT_{place}_{band}_MSI{self.level}"
+
     def packets(self, band: str) -> str:
         """Return the name of the file of source packets of a band (L0)."""
         return f"{self._stem}_{band}.bin"
@@ -202,10 +209,16 @@ class GranuleName:
         """Read an identifier."""
         m = _match(
             rf"(S2[A-Z])_OPER_MSI_({_STRIP_LEVEL})_GR_(\w{{4}})_({_TIME})_S({_TIME})_D(\d\d)_N(\d\d\.\d\d)",
-            text, "granule",
+            text,
+            "granule",
         )
         return cls(
-            m[1], m[2].rstrip("_"), m[3].rstrip("_"), parse_compact_time(m[4]), parse_compact_time(m[5]), int(m[6]),
+            m[1],
+            m[2].rstrip("_"),
+            m[3].rstrip("_"),
+            parse_compact_time(m[4]),
+            parse_compact_time(m[5]),
+            int(m[6]),
             m[7],
         )
 
@@ -245,10 +258,48 @@ class AncillaryName:
         """Read a name, with or without ``.bin``."""
         m = _match(
             rf"(S2[A-Z])_OPER_AUX_(SADATA|S\d{{5}})_(\w{{4}})_({_TIME})_V({_TIME})_({_TIME})_A(\d{{6}})_WF_LN(?:\.bin)?",
-            text, "file of ancillary data",
+            text,
+            "file of ancillary data",
         )
         created, start, stop = (parse_compact_time(m[i]) for i in (4, 5, 6))
         return cls(m[1], m[2], m[3].rstrip("_"), created, start, stop, int(m[7]))
+
+
+@dataclass(frozen=True, slots=True)
+class HousekeepingName:
+    """Product of housekeeping telemetry: ``S2A_OPER_PRD_HKTM___20191203T051837_20191203T051842_0001``.
+
+    Attributes
+    ----------
+    unit : str
+    start, stop : datetime
+        First and last frame received.
+    number : int
+    """
+
+    unit: str
+    start: datetime
+    stop: datetime
+    number: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.unit}_OPER_PRD_HKTM___{compact_time(self.start)}_{compact_time(self.stop)}_{self.number:04d}"
+
+    @property
+    def measurement(self) -> str:
+        """Name of the file of frames."""
+        return f"{self}-measurement.dat"
+
+    @property
+    def annotation(self) -> str:
+        """Name of the file of annotations."""
+        return f"{self}-annotation.dat"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a name, with or without ``.SAFE``."""
+        m = _match(rf"(S2[A-Z])_OPER_PRD_HKTM___({_TIME})_({_TIME})_(\d{{4}})(?:\.SAFE)?", text, "HKTM product")
+        return cls(m[1], parse_compact_time(m[2]), parse_compact_time(m[3]), int(m[4]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +329,8 @@ class TileName:
         """Read an identifier."""
         m = _match(
             rf"(S2[A-Z])_OPER_MSI_(L1C|L2A)_TL_(\w{{4}})_({_TIME})_A(\d{{6}})_T(\d\d[A-Z]{{3}})_N(\d\d\.\d\d)",
-            text, "tile",
+            text,
+            "tile",
         )
         return cls(m[1], m[2], m[3].rstrip("_"), parse_compact_time(m[4]), int(m[5]), m[6], m[7])
 

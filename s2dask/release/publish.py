@@ -15,7 +15,7 @@ from s2dask.release.picture import has_colour, write_rgb, write_scl
 from s2dask.release.safe_l1c import write_safe_l1c
 from s2dask.release.safe_l2a import write_safe_l2a
 from s2dask.release.safe_manifest import checksum
-from s2dask.release.stac import put_stac, stac_item, write_stac
+from s2dask.release.stac import stac_item, write_stac
 from s2dask.release.tile_store import TileStore
 from s2dask.release.zarr_copy import copy_zarr
 
@@ -83,6 +83,35 @@ def _show(staging: Path, target: Path) -> None:
         os.close(handle)
 
 
+def put(build: Builder, target: str | Path) -> Path:
+    """Build one product out of sight and make it visible in one step under its own name.
+
+    Parameters
+    ----------
+    build : callable
+        Builds the product at the path that it is given.
+    target : str or Path
+        What appears. If it is there with the same files nothing happens; with others it is refused.
+    """
+    if not is_local(str(target)):
+        raise ConfigurationError("products are put into local folders", str(target), "write locally, then copy")
+    path = Path(str(target).removeprefix("file://")).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
+    staging = path.parent / f".{path.name}.{uuid.uuid4().hex[:12]}.part"
+    try:
+        build(staging)
+        if path.exists():
+            if file_list(path) != file_list(staging):
+                raise ConfigurationError("already there, with other content", str(path), "remove it, or name another")
+        else:
+            _show(staging, path)
+    finally:
+        if staging.exists():
+            shutil.rmtree(staging, ignore_errors=True)
+    return path
+
+
 def publish(builders: Sequence[Builder], delivery: str | Path) -> list[str]:
     """Build products and make them visible in one step.
 
@@ -122,16 +151,20 @@ def publish(builders: Sequence[Builder], delivery: str | Path) -> list[str]:
     return sorted(str(p) for p in target.iterdir())
 
 
-def _release(store: TileStore, delivery: str | Path, safe: Builder, pictures: dict[str, Builder]) -> list[str]:
+def _release(
+    store: TileStore, delivery: str | Path, safe: Builder, pictures: dict[str, Builder],
+    whole: TileStore | None = None,
+) -> list[str]:
     name = str(store.names.product)
     hrefs = {"safe": f"./{name}.SAFE", "zarr": f"./{name}.zarr", **{key: f"./{name}_{key}.png" for key in pictures}}
     item = stac_item(store, hrefs)
 
-    def zarr(folder: Path) -> None:
-        url = copy_zarr(store, str(folder / f"{name}.zarr"))
-        put_stac(url, stac_item(store))
-
-    builders = [safe, zarr, *pictures.values(), lambda folder: write_stac(item, folder / f"{name}.json")]
+    builders = [
+        safe,
+        lambda folder: copy_zarr(whole or store, str(folder / f"{name}.zarr")),
+        *pictures.values(),
+        lambda folder: write_stac(item, folder / f"{name}.json"),
+    ]
     return publish(builders, Path(str(delivery).removeprefix("file://")) / name)
 
 
@@ -171,7 +204,7 @@ def release_l2a(zarr_url: str, delivery: str, l1c_url: str | None = None, meteo:
     delivery : str
         Folder in which the folder of the product, named after it, appears.
     l1c_url : str, optional
-        L1C store whose masks go with the SAFE.
+        L1C store whose masks go with the SAFE and the Zarr.
     meteo : str, optional
         ECMWF GRIB file for the SAFE's AUX_DATA.
 
@@ -189,4 +222,5 @@ def release_l2a(zarr_url: str, delivery: str, l1c_url: str | None = None, meteo:
             "rgb": lambda folder: write_rgb(zarr_url, folder / f"{name}_rgb.png"),
             "scl": lambda folder: write_scl(zarr_url, folder / f"{name}_scl.png"),
         },
+        None if l1c_url is None else store.with_masks(TileStore.open(l1c_url, "L1C")),
     )

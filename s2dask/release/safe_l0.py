@@ -1,28 +1,39 @@
 """The SAFE form of Level 0: a folder for the datastrip, and one for each granule (detector x scene)."""
 
 import shutil
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from s2dask.errors import InputMissing
 from s2dask.instrument.telemetry import VCID_HALF_SCENE, half_scene
 from s2dask.instrument.timing import SCENE_SECONDS
 from s2dask.io.safe_archive import SafeArchive
 from s2dask.io.safe_l0 import DEGRADED, LOST, manifest_sizes
+from s2dask.release.jpeg2000 import write_jp2
 from s2dask.release.names import DatastripName, GranuleName, parse_iso
 from s2dask.release.safe_l0_ancillary import annotation, write_ancillary
 from s2dask.release.safe_l0_manifest import Product, inventory, manifest
-from s2dask.release.safe_l0_reports import Inspection, report
+from s2dask.release.safe_l0_reports import Inspection, report, sensor_inspections
 from s2dask.release.safe_l0_strip import LOCATION, L0Strip, datastrip_facts, granule_facts
 from s2dask.release.safe_l0_xml import datastrip_metadata, granule_metadata
 from s2dask.release.safe_xml import write_document
 
-_SCHEMAS = ("S2_PDI_Level-0_{kind}_Metadata.xsd", "Inventory_Metadata.xsd", "OLQC_Report.xsd")
+_PICTURE_CODING = 60
+"""Resolution whose coding parameters the quick-looks take [m]: the coarsest."""
+_SCHEMAS = ("S2_PDI_{title}_Metadata.xsd", "Inventory_Metadata.xsd", "OLQC_Report.xsd")
 
 
-def write_safe_l0(url: str, folder: Path, created: datetime, schemas: str | Path | None = None) -> list[Path]:
+def write_safe_l0(
+    url: str,
+    folder: Path,
+    created: datetime,
+    schemas: str | Path | None = None,
+    pictures: Mapping[str, NDArray[np.uint16]] | None = None,
+) -> list[Path]:
     """Write the SAFE of an L0 store: the datastrip and all its granules.
 
     Parameters
@@ -36,6 +47,8 @@ def write_safe_l0(url: str, folder: Path, created: datetime, schemas: str | Path
     schemas : str or Path, optional
         Folder with the XSD files of the mission, which go into ``rep_info``; they are not part of this package. Without
         it ``rep_info`` stays empty.
+    pictures : mapping of str to (line, column) uint16, optional
+        Images of the quick-look by band, for ``QI_DATA`` of the datastrip.
 
     Returns
     -------
@@ -45,12 +58,13 @@ def write_safe_l0(url: str, folder: Path, created: datetime, schemas: str | Path
     strip = L0Strip.open(url, created)
     scenes = range(int(strip.attrs["scenes"]))
     granules = [_write_granule(strip, d, scene, folder, schemas) for d in strip.detectors for scene in scenes]
-    return [_write_datastrip(strip, folder, schemas), *granules]
+    return [_write_datastrip(strip, folder, schemas, pictures or {}), *granules]
 
 
-def _product(
+def describe(
     strip: L0Strip, kind: str, name: DatastripName | GranuleName, detector: int = 0, scene: int = 0
 ) -> Product:
+    """Return what manifest and inventory say of a granule or datastrip."""
     a, found, granule = strip.attrs, strip.attrs[LOCATION], kind == "Granule"
     facts = granule_facts(strip, detector, scene) if granule else None
     start = strip.sensing(detector, scene) if granule else parse_iso(a["sensing_start"])
@@ -62,7 +76,7 @@ def _product(
         str(a.get("datatake_type", "INS-NOBS")), a["baseline"], int(a["absolute_orbit"]), int(a["relative_orbit"]),
         detector, strip.created, start, start if granule else start + last,
         facts.footprint if facts else np.array(found["footprint"]), cloud, round(100.0 - degraded, 6),
-        found["direction"] == "ASCENDING", (found["iers"]["file"], *found["gipps"]),
+        found["direction"] == "ASCENDING", (found["iers"]["file"], *found["gipps"]), strip.name.level,
     )  # fmt: skip
 
 
@@ -70,53 +84,62 @@ def _write_packets(strip: L0Strip, detector: int, scene: int, folder: Path, name
     """Write a file of packets per band: those that came, each after its annotation."""
     channel = VCID_HALF_SCENE[half_scene(detector)]
     for b in strip.bands:
-        packets, status = (strip.read(detector, b, scene, key) for key in ("packets", "status"))
+        packets, status, frames = (strip.read(detector, b, scene, key) for key in ("packets", "status", "frames"))
+        told = zip(status, frames.tolist(), strip.downlink_times(detector, b, scene).tolist(), strict=True)
         heads = np.stack([
-            np.frombuffer(annotation(channel, packets.shape[1], int(s == DEGRADED)), np.uint8) for s in status
+            np.frombuffer(annotation(channel, packets.shape[1], int(s == DEGRADED), count, time), np.uint8)
+            for s, count, time in told
         ])  # fmt: skip
         np.concatenate([heads, packets], 1)[status != LOST].tofile(folder / name.packets(b.name))
 
 
 def _write_granule(strip: L0Strip, detector: int, scene: int, target: Path, schemas: str | Path | None) -> Path:
     name = strip.granule(detector, scene)
-    product = _product(strip, "Granule", name, detector, scene)
-    folder = _folders(target / str(name), ("IMG_DATA", "QI_DATA", "rep_info"))
+    product = describe(strip, "Granule", name, detector, scene)
+    folder = make_folders(target / str(name), ("IMG_DATA", "QI_DATA", "rep_info"))
     _write_packets(strip, detector, scene, folder / "IMG_DATA", name)
     write_document(granule_metadata(granule_facts(strip, detector, scene)), folder / name.metadata)
     counts = [strip.counts(detector, b, scene) for b in strip.bands]
-    _finish(product, folder, schemas, name, *(sum(c[i] for c in counts) for i in (1, 2)))
+    lost, degraded = (sum(c[i] for c in counts) for i in (1, 2))
+    finish(product, folder, schemas, name, lost, degraded)
     return folder
 
 
-def _write_datastrip(strip: L0Strip, target: Path, schemas: str | Path | None) -> Path:
+def _write_datastrip(
+    strip: L0Strip, target: Path, schemas: str | Path | None, pictures: Mapping[str, NDArray[np.uint16]]
+) -> Path:
     name = strip.name
-    product, facts = _product(strip, "Datastrip", name), datastrip_facts(strip)
-    folder = _folders(target / str(name), ("ANC_DATA", "QI_DATA", "rep_info"))
+    product, facts = describe(strip, "Datastrip", name), datastrip_facts(strip)
+    folder = make_folders(target / str(name), ("ANC_DATA", "QI_DATA", "rep_info"))
     write_ancillary(strip, folder / "ANC_DATA")
+    for band, picture in pictures.items():
+        write_jp2(folder / "QI_DATA" / name.quicklook(band), picture, None, _PICTURE_CODING)
     write_document(datastrip_metadata(facts), folder / name.metadata)
-    _finish(product, folder, schemas, name, facts.degradation[1], facts.degradation[3])
+    told = sensor_inspections(strip.attrs)
+    finish(product, folder, schemas, name, facts.degradation[1], facts.degradation[3], told)
     return folder
 
 
-def _folders(folder: Path, parts: tuple[str, ...]) -> Path:
+def make_folders(folder: Path, parts: tuple[str, ...]) -> Path:
+    """Make the folders of a product and return its own."""
     for part in parts:
         (folder / part).mkdir(parents=True)
     return folder
 
 
-def _finish(
+def finish(
     product: Product, folder: Path, schemas: str | Path | None, name: DatastripName | GranuleName, lost: int,
-    degraded: int,
+    degraded: int, told: Sequence[Inspection] = (),
 ) -> None:  # fmt: skip
     """Write schemas, manifest, reports and inventory, in this order: each looks at what is there."""
     if schemas is not None:
         for pattern in _SCHEMAS:
-            source = Path(schemas) / pattern.format(kind=product.kind)
+            source = Path(schemas) / pattern.format(title=product.title)
             if not source.is_file():
                 raise InputMissing("a schema is missing", str(source), "give the folder of the mission's XSD files")
             shutil.copyfile(source, folder / "rep_info" / source.name.replace("S2_PDI_", "S2_"))
     write_document(manifest(product, folder), folder / "manifest.safe")
-    for checklist, inspections in _inspections(product, folder, lost, degraded).items():
+    for checklist, inspections in _inspections(product, folder, lost, degraded, told).items():
         file = name.report(checklist)
         write_document(
             report(file, product.name, product.kind, checklist, inspections, product.created), folder / "QI_DATA" / file
@@ -124,8 +147,10 @@ def _finish(
     write_document(inventory(product, folder), folder / "Inventory_Metadata.xml")
 
 
-def _inspections(product: Product, folder: Path, lost: int, degraded: int) -> dict[str, list[Inspection]]:
-    """Look at a product that is written, and return what is found by checklist."""
+def _inspections(
+    product: Product, folder: Path, lost: int, degraded: int, told: Sequence[Inspection]
+) -> dict[str, list[Inspection]]:
+    """Look at a product that is written, and return what is found by checklist; `told` is of its sensor."""
     safe = SafeArchive.open(folder)
     sizes = manifest_sizes(safe)
     absent = [name for name in sizes if name not in safe.names]
@@ -159,5 +184,6 @@ def _inspections(product: Product, folder: Path, lost: int, degraded: int) -> di
         ),
     ]  # fmt: skip
     return {
-        "FORMAT_CORRECTNESS": [*form, there], "GENERAL_QUALITY": [*general, there], "SENSOR_QUALITY": [*sensor, there],
+        "FORMAT_CORRECTNESS": [*form, there], "GENERAL_QUALITY": [*general, there],
+        "SENSOR_QUALITY": [*sensor, *told, there],
     }  # fmt: skip

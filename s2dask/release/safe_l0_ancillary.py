@@ -16,12 +16,13 @@ from s2dask.release.tile_store import SITE
 
 _SERVICE: Final = bytes.fromhex("10031900")
 _SID: Final = {APID_GPS: 1, APID_AOCS: 105}
+_DAY: Final = 86_400_000_000_000
 _MARGIN: Final = timedelta(seconds=30)
 """The validity in the name of a real file ends this much after the datastrip."""
 
 
-def annotation(channel: int, length: int, bad_frames: int = 0) -> bytes:
-    """Return the annotation of a packet: when and in how many frames it came is not kept, and is 0.
+def annotation(channel: int, length: int, bad_frames: int = 0, frames: int = 0, downlink: int = 0) -> bytes:
+    """Return the annotation of a packet.
 
     Parameters
     ----------
@@ -30,10 +31,24 @@ def annotation(channel: int, length: int, bad_frames: int = 0) -> bytes:
     length : int
         Of the packet [byte].
     bad_frames : int
-        Frames that could not be corrected.
+        Frames that could not be corrected. Such frames are given up here, with the packets in them; 1 marks a packet
+        with a wrong checksum.
+    frames : int
+        That carry it, 0 when not known.
+    downlink : int
+        When it began to be received, UTC since 2000 [ns], 0 when not known.
+
+    Notes
+    -----
+    Fields, as decoded from real granules: u16 0, u16 days since 2000, u32 milliseconds of the day, u16 microseconds,
+    u16 length field of the packet, u16 frames, u16 bad frames, 0, 0x80 + virtual channel, 0x80, 0. What the two 0x80
+    mean is not known.
     """
-    field = (length - 7).to_bytes(2, "big")
-    return bytes(10) + field + bytes(2) + bad_frames.to_bytes(2, "big") + bytes((0, 0x80 | channel, 0x80, 0))
+    days, rest = divmod(downlink, _DAY)
+    milliseconds, rest = divmod(rest, 1_000_000)
+    time = days.to_bytes(2, "big") + milliseconds.to_bytes(4, "big") + (rest // 1000).to_bytes(2, "big")
+    field, counts = (length - 7).to_bytes(2, "big"), frames.to_bytes(2, "big") + bad_frames.to_bytes(2, "big")
+    return bytes(2) + time + field + counts + bytes((0, 0x80 | channel, 0x80, 0))
 
 
 def _packet(apid: int, count: int, gps: int, values: Iterable[float]) -> bytes:
@@ -57,7 +72,7 @@ def write_ancillary(strip: L0Strip, folder: Path) -> list[str]:
     Notes
     -----
     The packets are made again of what the store keeps of them, so that dates and values are those received, to the
-    bit; their sequence counts begin at 0.
+    bit; their sequence counts begin at 0. When and in how many frames they came is not kept, and is 0.
     """
     base, start = "conditions", parse_iso(strip.attrs["sensing_start"])
     stop = start + timedelta(microseconds=(strip.attrs["sensing_stop_gps"] - strip.attrs["sensing_start_gps"]) // 1000)
@@ -78,5 +93,3 @@ def write_ancillary(strip: L0Strip, folder: Path) -> list[str]:
                 target.write(annotation(VCID_SAD, len(packet)) + packet)
         names.append(name)
     return names
-
-

@@ -1,4 +1,4 @@
-"""manifest.safe and Inventory_Metadata.xml of Level-0 granules and datastrips, as real ones are."""
+"""manifest.safe and Inventory_Metadata.xml of granules and datastrips, as real ones of Level 0 are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from lxml import etree
 
 from s2dask import __version__
 from s2dask.instrument import BANDS, bands_of
-from s2dask.release.safe_manifest import checksum
+from s2dask.release.safe_manifest import COSPAR, checksum
 from s2dask.release.safe_xml import Element, add, number
 from s2dask.release.tile_store import SITE, iso
 
@@ -19,7 +19,6 @@ _XFDU: Final = "urn:ccsds:schema:xfdu:1"
 _SAFE: Final = "http://www.esa.int/safe/sentinel-1.0"
 _NAMESPACES: Final = {"xfdu": _XFDU, "gml": "http://www.opengis.net/gml", "safe": _SAFE}
 _INVENTORY: Final = "https://psd-12.sentinel2.eo.esa.int/PSD/Inventory_Metadata.xsd"
-_COSPAR: Final = {"S2A": "2015-028A", "S2B": "2017-013A", "S2C": "2024-157A"}
 _MODES: Final = {"INS-NOBS": "Nominal_Observation", "INS-VIC": "Vicarious_Calibration"}
 _TITLES: Final = {
     "IMG_DATA": "Image Data container", "QI_DATA": "Quality control container", "ANC_DATA": "Ancilliary datas",
@@ -50,6 +49,8 @@ class Product:
     ascending : bool
     auxiliary : tuple of str
         Names of the auxiliary files used.
+    level : str
+        ``L0``, ``L1A`` or ``L1B``.
     """
 
     kind: str
@@ -71,33 +72,42 @@ class Product:
     quality: float
     ascending: bool
     auxiliary: tuple[str, ...]
+    level: str = "L0"
+
+    @property
+    def title(self) -> str:
+        """Level and kind as the metadata write them: ``Level-1B_Granule``."""
+        return f"Level-{self.level[1:]}_{self.kind}"
 
 
-def _identifiers(path: str, kind: str) -> tuple[str, str, str]:
+def _identifiers(path: str, title: str) -> tuple[str, str, str]:
     """Return folder, identifier of the object and of its unit, as real manifests have them."""
     folder, _, name = path.rpartition("/")
     stem = Path(name).stem
     if not folder:
-        return "", f"S2_Level-0_{kind}_Metadata", f"S2_Level-0_{kind}_Metadata_Unit"
+        return "", f"S2_{title}_Metadata", f"S2_{title}_Metadata_Unit"
     if folder == "IMG_DATA":
         band = BANDS[stem.rsplit("_", 1)[-1]]
         label = f"IMG_DATA_Band_{band.resolution}m_{bands_of(band.resolution).index(band.name) + 1}"
         return folder, f"{label}_Band", f"{label}_Unit"
+    if "_MSK_" in stem:
+        label = f"QUALIT_{stem.rsplit('_', 2)[-2]}"
+        return folder, f"{label}_Data", f"{label}_Unit"
     label = f"ANC{stem.split('_AUX_S')[1][:5]}" if folder == "ANC_DATA" else f"QLK_L0_Band{stem.rsplit('_B', 1)[-1]}"
     return folder, f"{label}_Data", f"{label}_Unit"
 
 
 def _package(root: Element, product: Product, listed: Sequence[tuple[str, str, str]]) -> None:
-    unit, kind = f"{{{_XFDU}}}contentUnit", product.kind
+    unit, title = f"{{{_XFDU}}}contentUnit", product.title
     package = add(
         add(root, "informationPackageMap"), unit, dmdID="acquisitionPeriod platform", pdiID="processing",
-        textInfo=f"SENTINEL-2 MSI Level-0_{kind} PDI", unitType="Product_Level-0",
+        textInfo=f"SENTINEL-2 MSI {title} PDI", unitType=f"Product_{title.split('_')[0]}",
     )  # fmt: skip
-    described = {"ID": f"S2_Level-0_{kind}_Metadata_Unit", "repID": f"S2_Level-0_{kind}_Schema"}
+    described = {"ID": f"S2_{title}_Metadata_Unit", "repID": f"S2_{title}_Schema"}
     metadata = add(package, unit, **described, unitType="Metadata Unit")
-    add(metadata, "dataObjectPointer", dataObjectID=f"S2_Level-0_{kind}_Metadata")
-    for folder, title in _TITLES.items():
-        holder = add(package, unit, ID=folder, textInfo=title)
+    add(metadata, "dataObjectPointer", dataObjectID=f"S2_{title}_Metadata")
+    for folder, text in _TITLES.items():
+        holder = add(package, unit, ID=folder, textInfo=text)
         for where, name, label in listed:
             if where != folder:
                 continue
@@ -119,9 +129,10 @@ def _safe(parent: Element, tag: str, text: object = None, /, **attributes: objec
 
 
 def _metadata(root: Element, product: Product) -> None:
-    out, kind = add(root, "metadataSection"), product.kind
+    out, title = add(root, "metadataSection"), product.title
+    level, kind = title.split("_")
     platform = _safe(_object(out, "platform", "DMD", "DESCRIPTION"), "platform")
-    _safe(platform, "nssdcIdentifier", _COSPAR.get(product.unit, "unknown"))
+    _safe(platform, "nssdcIdentifier", COSPAR.get(product.unit, "unknown"))
     _safe(platform, "familyName", "Sentinel")
     _safe(platform, "number", product.unit[1:])
     instrument = _safe(platform, "instrument")
@@ -130,12 +141,12 @@ def _metadata(root: Element, product: Product) -> None:
     unknown = {"country": "unknown", "name": "unknown", "organisation": "unknown"}
     start = iso(product.created, microseconds=True)
     processing = _safe(
-        _object(out, "processing", "PDI", "PROVENANCE"), "processing", name=f"Archiving of PDI Level-0 {kind} Product",
+        _object(out, "processing", "PDI", "PROVENANCE"), "processing", name=f"Archiving of PDI {level} {kind} Product",
         start=start,
     )
     _safe(processing, "facility", **unknown, site=SITE)
-    resource = _safe(processing, "resource", name="unknown", role=f"PDI Level-0 {kind} Product")
-    made = _safe(resource, "processing", name="L0 Processing of Raw Data", start=start)
+    resource = _safe(processing, "resource", name="unknown", role=f"PDI {level} {kind} Product")
+    made = _safe(resource, "processing", name=f"{product.level} Processing of Raw Data", start=start)
     facility = _safe(made, "facility", **unknown, site=SITE)
     _safe(facility, "resource", name=".//ANC_DATA/", role="Ancillary data")
     for name in product.auxiliary:
@@ -148,9 +159,9 @@ def _metadata(root: Element, product: Product) -> None:
     _safe(orbit, "orbitNumber", product.datatake, type="start", groundTrackDirection=direction)
     _safe(orbit, "relativeOrbitNumber", product.relative_orbit, type="start")
     add(out, "metadataObject", ID="measurementFrameSet", category="DMD", classification="DESCRIPTION")
-    information = {"ID": f"S2_Level-0_{kind}_Information", "category": "DMD", "classification": "DESCRIPTION"}
-    add(add(out, "metadataObject", **information), "dataObjectPointer", dataObjectID=f"S2_Level-0_{kind}_Metadata")
-    for label in (f"S2_Level-0_{kind}", "Inventory_Metadata", "OLQC_Report"):
+    information = {"ID": f"S2_{title}_Information", "category": "DMD", "classification": "DESCRIPTION"}
+    add(add(out, "metadataObject", **information), "dataObjectPointer", dataObjectID=f"S2_{title}_Metadata")
+    for label in (f"S2_{title}", "Inventory_Metadata", "OLQC_Report"):
         schema = add(out, "metadataObject", ID=f"{label}_Schema", category="REP", classification="SYNTAX")
         stem = f"{label}_Metadata" if label.endswith(kind) else label
         add(
@@ -168,17 +179,17 @@ def manifest(product: Product, folder: Path) -> etree._Element:
     reports, which check the manifest too, and the inventory come later and are not in it, as in real products.
     """
     root = etree.Element(f"{{{_XFDU}}}XFDU", nsmap=_NAMESPACES)
-    root.set("version", "esa/safe/sentinel-1.0/sentinel-2/msi/archive_l0_datastrip")
+    root.set("version", f"esa/safe/sentinel-1.0/sentinel-2/msi/archive_{product.level.lower()}_datastrip")
     order = {name: b.index for name, b in BANDS.items()}
     data = sorted(p for p in folder.rglob("*") if p.suffix in (".bin", ".jp2"))
-    data.sort(key=lambda p: order.get(p.stem[-3:], 0))
+    data.sort(key=lambda p: order.get(p.stem.removesuffix(f"_MSI{product.level}")[-3:], 0))
     files = [*data, folder / product.metadata]
-    listed = [_identifiers(p.relative_to(folder).as_posix(), product.kind) for p in files]
+    listed = [_identifiers(p.relative_to(folder).as_posix(), product.title) for p in files]
     _package(root, product, listed)
     _metadata(root, product)
     objects = add(root, "dataObjectSection")
     for (where, name, _), path in zip(listed, files, strict=True):
-        extra = {} if where else {"repID": f"S2_Level-0_{product.kind}_Schema"}
+        extra = {} if where else {"repID": f"S2_{product.title}_Schema"}
         mime = {".bin": "application/octet-stream", ".xml": "text/xml"}.get(path.suffix, "image/jpeg")
         entry = add(objects, "dataObject", ID=name, **extra)
         stream = add(entry, "byteStream", mimeType=mime, size=path.stat().st_size)
@@ -206,7 +217,7 @@ def inventory(product: Product, folder: Path) -> etree._Element:
     put("File_Name", product.name)
     put("File_Version", product.baseline)
     put("System", "S2PDGS-DPC")
-    put("Source", "L0_Processor")
+    put("Source", f"{product.level}_Processor")
     put("Source_Sw_Version", ".".join("".join(c for c in part if c.isdigit()) for part in __version__.split(".")[:3]))
     put("Generation_Time", _utc(product.created))
     put("Validity_Start", _utc(product.start))
@@ -223,7 +234,7 @@ def inventory(product: Product, folder: Path) -> etree._Element:
         put("LONGITUDE", number(float(lon)), point)
     put("Quality_Info", product.quality)
     put("Data_Size", size)
-    put("File_Type", f"MSI_L0__{'GR' if product.detector else 'DS'}")
+    put("File_Type", f"MSI_{product.level:_<3}_{'GR' if product.detector else 'DS'}")
     if product.detector:
         put("Detector", f"{product.detector:02d}")
     put("File_Class", "NOM")

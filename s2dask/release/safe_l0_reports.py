@@ -1,9 +1,9 @@
-"""Reports of the on-line quality control of Level-0 granules and datastrips (OLQC_Report.xsd)."""
+"""Reports of the on-line quality control of granules and datastrips (OLQC_Report.xsd)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from lxml import etree
 
@@ -31,6 +31,48 @@ class Inspection:
     message: str
     passed: bool
     values: tuple[tuple[str, str], ...] = ()
+
+
+def sensor_inspections(attrs: Mapping[str, Any]) -> list[Inspection]:
+    """Return the checks of a datastrip's datation and ancillary data, under the names of real reports.
+
+    Parameters
+    ----------
+    attrs : mapping
+        Of the store of L0: ``datation``, ``degraded``, ``downlink``.
+    """
+    datation, degraded = attrs.get("datation") or {}, [str(reason) for reason in attrs.get("degraded") or ()]
+    sync, rms = bool(datation.get("gps_sync", True)), 1e-9 * float(datation.get("residual_rms", 0.0))
+    regression = datation.get("used_model") == "CORRECTED"
+    bad = [reason for reason in degraded if reason.startswith("datation")]
+    sad = [reason for reason in degraded if reason not in bad]
+    heard = (attrs.get("downlink") or {}).get("virtual_channels", {})
+    return [
+        Inspection(
+            "Datation_Model_GPS_SYNC", "Check the correctness of the Datation model with GPS_SYNC.",
+            "GPS is synchronized." if sync else "GPS is not synchronized.", sync,
+        ),
+        Inspection(
+            "Datation_Model_RMOY", "Check the correctness of the Datation model with RMOY.",
+            "; ".join(bad) or (f"RMOY is {rms:.3e} s" if regression else "RMOY not found in dataset"), not bad,
+            (("RMOY", f"{rms:.3e}"),) if regression else (),
+        ),
+        Inspection(
+            "Degraded_SAD", "Check that the ancillary data suffice.", "; ".join(sad) or "No Degraded SAD", not sad
+        ),
+        *(
+            Inspection(
+                f"Downlink_VC{virtual}", "Frames of the session on a virtual channel.",
+                f"{r['frames']} frames came, {r['missing_frames']} are missing in {r['gaps']} gaps",
+                not r["missing_frames"],
+                (
+                    ("FRAMES", str(r["frames"])), ("MISSING_FRAMES", str(r["missing_frames"])),
+                    ("GAPS", str(r["gaps"])), ("DOWNLINK_START", r["start"] or ""), ("DOWNLINK_STOP", r["stop"] or ""),
+                ),
+            )
+            for virtual, r in heard.items()
+        ),
+    ]  # fmt: skip
 
 
 def _seconds(moment: datetime) -> str:
@@ -84,20 +126,33 @@ def report(
     status = "PASSED" if all(i.passed for i in inspections) else "FAILED"
     block = put(root, "Data_Block", type="xml")
     body = put(block, "report", gippVersion=CHECKLIST_VERSION, globalStatus=status, date=_milliseconds(moment))
-    listed = put(body, "checkList")
+    listed, level = put(body, "checkList"), product.split("_")[3][1:]
     put(listed, "parentID", f"{_TOOL}_{checklist}")
     put(listed, "name", checklist)
     put(listed, "version", CHECKLIST_VERSION)
     put(
-        listed, "item", url=f"./{product}/", className=f"PDI Level-0 {kind} Folder", name=product,
-        **{"class": f"http://www.esa.int/s2#pdi_level_0_{kind.lower()}_container"},
+        listed,
+        "item",
+        url=f"./{product}/",
+        className=f"PDI Level-{level} {kind} Folder",
+        name=product,
+        **{"class": f"http://www.esa.int/s2#pdi_level_{level.lower()}_{kind.lower()}_container"},
     )
     for inspection in inspections:
         check = put(listed, "check")
         put(
-            check, "inspection", creation=_milliseconds(moment), duration="0", execution=_milliseconds(moment),
-            id=inspection.id, item=product, itemURL=f"./{product}/", name=inspection.title, priority="5",
-            processingStatus="done", status="PASSED" if inspection.passed else "FAILED",
+            check,
+            "inspection",
+            creation=_milliseconds(moment),
+            duration="0",
+            execution=_milliseconds(moment),
+            id=inspection.id,
+            item=product,
+            itemURL=f"./{product}/",
+            name=inspection.title,
+            priority="5",
+            processingStatus="done",
+            status="PASSED" if inspection.passed else "FAILED",
         )
         put(check, "message", inspection.message, contentType="text/plain")
         if inspection.values:

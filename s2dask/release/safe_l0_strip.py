@@ -1,21 +1,22 @@
 """An L0 store as its SAFE sees it: names, packets, and the facts of the metadata files."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
 from s2dask.errors import InputMissing
-from s2dask.instrument import BANDS, SCENE_SECONDS, Band, band, unit
+from s2dask.instrument import BANDS, LINE_PERIOD, SCENE_SECONDS, Band, band, unit
 from s2dask.instrument.timing import SCENE_LINES_10M
 from s2dask.io.safe_l0 import DEGRADED, LOST
 from s2dask.io.safe_l0_metadata import Counter, DatastripFacts, GranuleFacts
-from s2dask.io.schema_strip import packet_path
+from s2dask.io.schema_strip import downlink_path, packet_path
 from s2dask.io.storage import open_array, zarr_store
 from s2dask.release.names import DatastripName, GranuleName, compact_time, parse_iso
 from s2dask.release.safe_l0_sections import gps_date, sections
@@ -42,7 +43,7 @@ class L0Strip:
     created: datetime
 
     @classmethod
-    def open(cls, url: str, created: datetime) -> "L0Strip":
+    def open(cls, url: str, created: datetime) -> Self:
         """Open a store that has been located."""
         attrs: Any = zarr.open_group(zarr_store(url, read_only=True), mode="r").attrs["s2dask"]
         if LOCATION not in attrs:
@@ -98,6 +99,12 @@ class L0Strip:
         array = open_array(self.url, f"{packet_path(detector, b.name)}/{variable}")
         return np.asarray(array[scene * per : (scene + 1) * per])
 
+    def downlink_times(self, detector: int, b: Band, scene: int) -> NDArray[np.int64]:
+        """Return when the packets of a granule and band began to be received, UTC since 2000 [ns], 0 when unknown."""
+        per = b.packets_per_scene
+        array = open_array(self.url, downlink_path(detector, b.name))
+        return np.asarray(array[scene * per : (scene + 1) * per])
+
     def counts(self, detector: int, b: Band, scene: int) -> tuple[int, int, int]:
         """Return packets expected, lost and degraded in a granule and band."""
         status = self.read(detector, b, scene, "status")
@@ -135,6 +142,7 @@ def datastrip_facts(strip: L0Strip) -> DatastripFacts:
     begins, GPS: so it is in real products.
     """
     a, found, scenes = strip.attrs, strip.attrs[LOCATION], int(strip.attrs["scenes"])
+    datation: Mapping[str, Any] = a.get("datation") or {}
     flight, start = unit(str(a["unit"])), parse_iso(a["sensing_start"])
     counts = {
         (d, b): np.sum([strip.counts(d, b, scene) for scene in range(scenes)], axis=0)
@@ -158,7 +166,11 @@ def datastrip_facts(strip: L0Strip) -> DatastripFacts:
             for d in strip.detectors
         },
         tuple(strip.detectors),
-        {"compress": "true" if compressed else "false", "equalization": "true", "nuc_table": "2"},
+        {
+            "compress": "true" if compressed else "false",
+            "equalization": "true" if a.get("equalization_mode", False) else "false",
+            "nuc_table": str(a.get("nuc_table_id", 0)),
+        },
         {b.index: "APPLIED" for b in BANDS.values() if b.tdi},
         {
             b.index: (
@@ -169,14 +181,36 @@ def datastrip_facts(strip: L0Strip) -> DatastripFacts:
         },
         {(d, b.index): (1, 1, int(c[0] - c[1])) for (d, b), c in counts.items()},
         (round(100.0 * (lost + degraded) / expected, 6), lost, 0, degraded),
-        round(1e3 * float(a["line_period"]), 9), _dates(strip), True, "INITIAL",
+        round(1e3 * float(a["line_period"]), 12), _dates(strip),
+        bool(datation.get("gps_sync", True)), str(datation.get("used_model", "INITIAL")),
         {
             "dem": _auxiliary(found["dem"], "DEM_LOCAL_", "_S", start), "dem_version": "",
             "iers": _auxiliary(found["iers"]["file"], "AUX_UT1UTC", "_V", start), "band": "3",
             "ancillary": ".//ANC_DATA/",
         },
-        sections(strip.url, found, strip.leap),
+        sections(strip.url, found, strip.leap), *_regression(strip, datation),
     )  # fmt: skip
+
+
+def _regression(strip: L0Strip, datation: Mapping[str, Any]) -> tuple[float | None, float | None, dict[str, float]]:
+    """Return theoretical line period [ms], residual of a regression [s], and that of each group of packets.
+
+    Notes
+    -----
+    A strip that was dated without regression has none of them, as in real products. That a group of source packets is
+    those of a band and detector, and its number of the band the index, is inferred from the pattern of its name.
+    """
+    if datation.get("used_model", "INITIAL") == "INITIAL":
+        return None, None, {}
+    theoretical = round(1e3 * LINE_PERIOD, 9)
+    if datation["used_model"] == "EXOGENEOUS":
+        return theoretical, None, {}
+    start = compact_time(parse_iso(strip.attrs["sensing_start"]))
+    residuals = {
+        f"DATA_B{band(r['band']).index:02d}_{r['detector']:02d}_{start}": round(1e-9 * r["rms"], 12)
+        for r in datation["residuals"]
+    }
+    return theoretical, round(1e-9 * datation["residual_rms"], 12), residuals
 
 
 def _station(attrs: dict[str, Any]) -> str:

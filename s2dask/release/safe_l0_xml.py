@@ -28,6 +28,17 @@ def _angles(parent: Element, tag: str, angles: tuple[float, ...]) -> None:
 def granule_metadata(facts: GranuleFacts) -> etree._Element:
     """Return MTD_L0__GR_….xml."""
     root = document(f"{PSD}/S2_PDI_Level-0_Granule_Metadata.xsd", "Level-0_Granule_ID")
+    add_granule(root, facts)
+    quality = add(section(root, "Quality_Indicators_Info"), "Image_Content_QI", metadataLevel="Standard")
+    add_content(add(quality, "Common_IMG_QI"), facts)
+    packets = add(add(quality, "Source_Packet_description"), "Source_Packet_Counters_List")
+    for index, counter in facts.packets.items():
+        _counts(add(packets, "Source_Packet_Counters", bandId=index), counter)
+    return root
+
+
+def add_granule(root: Element, facts: GranuleFacts) -> Element:
+    """Append General_Info and Geometric_Info of a granule, and return the latter."""
     general = section(root, "General_Info")
     add(general, "GRANULE_ID", facts.granule, metadataLevel="Brief")
     add(general, "DETECTOR_ID", f"{facts.detector:02d}", metadataLevel="Brief")
@@ -40,15 +51,15 @@ def granule_metadata(facts: GranuleFacts) -> etree._Element:
     if facts.parameters:
         special = add(general, "Processing_Specific_Parameters", metadataLevel="Expertise")
         add(special, "PROCESSING_SPECIFIC_PARAMETERS", facts.parameters)
-    _place(section(root, "Geometric_Info"), facts)
-    quality = add(section(root, "Quality_Indicators_Info"), "Image_Content_QI", metadataLevel="Standard")
-    common = add(quality, "Common_IMG_QI")
-    add(common, "CLOUDY_PIXEL_PERCENTAGE", facts.cloud_percentage)
-    add(common, "DEGRADED_MSI_DATA_PERCENTAGE", facts.degraded_percentage)
-    packets = add(add(quality, "Source_Packet_description"), "Source_Packet_Counters_List")
-    for index, counter in facts.packets.items():
-        _counts(add(packets, "Source_Packet_Counters", bandId=index), counter)
-    return root
+    place = section(root, "Geometric_Info")
+    _place(place, facts)
+    return place
+
+
+def add_content(parent: Element, facts: GranuleFacts) -> None:
+    """Append the shares of clouds and of degraded data."""
+    add(parent, "CLOUDY_PIXEL_PERCENTAGE", facts.cloud_percentage)
+    add(parent, "DEGRADED_MSI_DATA_PERCENTAGE", facts.degraded_percentage)
 
 
 def _place(out: Element, facts: GranuleFacts) -> None:
@@ -74,6 +85,19 @@ def _place(out: Element, facts: GranuleFacts) -> None:
 def datastrip_metadata(facts: DatastripFacts) -> etree._Element:
     """Return MTD_L0__DS_….xml."""
     root = document(f"{PSD}/S2_PDI_Level-0_Datastrip_Metadata.xsd", "Level-0_DataStrip_ID")
+    add_acquisition(root, facts)
+    add_ancillary(root, facts)
+    quality = section(root, "Quality_Indicators_Info", metadataLevel="Brief")
+    for part in ("Geometric_Info", "Quicklook_Info"):
+        keep(quality, f"Quality_Indicators_Info/{part}", facts)
+    auxiliary = add_references(root, facts)
+    if facts.references["band"]:
+        add(auxiliary, "REFERENCE_BAND", facts.references["band"])
+    return root
+
+
+def add_acquisition(root: Element, facts: DatastripFacts, geometry: str = "QL") -> Element:
+    """Append General_Info and Image_Data_Info of a datastrip, as far as all levels have it, and return the latter."""
     _general(section(root, "General_Info"), facts)
     image = section(root, "Image_Data_Info")
     detectors = add(add(image, "Granules_Information", metadataLevel="Standard"), "Detector_List")
@@ -82,33 +106,38 @@ def datastrip_metadata(facts: DatastripFacts) -> etree._Element:
         for name, position in granules:
             add(add(listed, "Granule", granuleId=name), "POSITION", position)
     sensor = add(image, "Sensor_Configuration")
-    _configuration(add(sensor, "Acquisition_Configuration"), facts)
+    _configuration(add(sensor, "Acquisition_Configuration"), facts, geometry)
     _packets(add(sensor, "Source_Packet_Description"), facts)
     _dates(add(sensor, "Time_Stamp", usedModel=facts.model, metadataLevel="Standard"), facts)
-    _keep(image, "Image_Data_Info/Geometric_Header_List", facts)
+    keep(image, "Image_Data_Info/Geometric_Header_List", facts)
+    return image
+
+
+def add_ancillary(root: Element, facts: DatastripFacts) -> None:
+    """Append orbit, attitude and thermal data of a datastrip."""
     satellite, top = section(root, "Satellite_Ancillary_Data_Info"), "Satellite_Ancillary_Data_Info"
-    _keep(satellite, f"{top}/Time_Correlation_Data_List", facts)
-    _keep(satellite, f"{top}/Ephemeris", facts)
+    keep(satellite, f"{top}/Time_Correlation_Data_List", facts)
+    keep(satellite, f"{top}/Ephemeris", facts)
     attitudes = add(satellite, "Attitudes")
-    _keep(attitudes, f"{top}/Attitudes/Corrected_Attitudes", facts)
-    _keep(attitudes, f"{top}/Attitudes/Raw_Attitudes", facts)
-    _keep(satellite, f"{top}/Thermal_Data", facts)
+    keep(attitudes, f"{top}/Attitudes/Corrected_Attitudes", facts)
+    keep(attitudes, f"{top}/Attitudes/Raw_Attitudes", facts)
+    keep(satellite, f"{top}/Thermal_Data", facts)
     if facts.references["ancillary"]:
         add(satellite, "ANC_DATA_REF", facts.references["ancillary"], metadataLevel="Standard")
-    quality = section(root, "Quality_Indicators_Info", metadataLevel="Brief")
-    for part in ("Geometric_Info", "Quicklook_Info"):
-        _keep(quality, f"Quality_Indicators_Info/{part}", facts)
+
+
+def add_references(root: Element, facts: DatastripFacts) -> Element:
+    """Append the auxiliary data of a datastrip up to the bulletin, and return their section."""
     auxiliary = section(root, "Auxiliary_Data_Info", metadataLevel="Standard")
     for part in ("IERS_Bulletin", "GIPP_List"):
-        _keep(auxiliary, f"Auxiliary_Data_Info/{part}", facts)
+        keep(auxiliary, f"Auxiliary_Data_Info/{part}", facts)
     add(auxiliary, "PRODUCTION_DEM_TYPE", facts.references["dem"], version=facts.references["dem_version"])
     add(auxiliary, "IERS_BULLETIN_FILENAME", facts.references["iers"])
-    if facts.references["band"]:
-        add(auxiliary, "REFERENCE_BAND", facts.references["band"])
-    return root
+    return auxiliary
 
 
-def _keep(parent: Element, path: str, facts: DatastripFacts) -> None:
+def keep(parent: Element, path: str, facts: DatastripFacts) -> None:
+    """Append a section that is carried as it is, where there is one."""
     if path in facts.kept:
         parent.append(etree.fromstring(facts.kept[path]))
 
@@ -136,7 +165,7 @@ def _general(out: Element, facts: DatastripFacts) -> None:
     add(archiving, "ARCHIVING_TIME", made["archived"])
 
 
-def _configuration(out: Element, facts: DatastripFacts) -> None:
+def _configuration(out: Element, facts: DatastripFacts, geometry: str) -> None:
     tags = {"COMPRESS_MODE": "compress", "EQUALIZATION_MODE": "equalization", "NUC_TABLE_ID": "nuc_table"}
     for tag, key in tags.items():
         add(out, tag, facts.configuration[key], metadataLevel="Expertise")
@@ -149,7 +178,7 @@ def _configuration(out: Element, facts: DatastripFacts) -> None:
     bands = add(out, "Spectral_Band_Info")
     for index, (gain, rate, time) in facts.bands.items():
         entry = add(bands, "Spectral_Band_Information", bandId=index)
-        add(entry, "PHYSICAL_GAINS", gain, geometry="QL", metadataLevel="Standard")
+        add(entry, "PHYSICAL_GAINS", gain, geometry=geometry, metadataLevel="Standard")
         add(entry, "COMPRESSION_RATE", rate, metadataLevel="Expertise")
         add(entry, "INTEGRATION_TIME", time, unit="ms", metadataLevel="Expertise")
 
@@ -176,3 +205,11 @@ def _dates(out: Element, facts: DatastripFacts) -> None:
                 add(entry, "REFERENCE_LINE", line)
                 add(entry, "GPS_TIME", date)
     add(out, "GPS_SYNC", facts.gps_sync)
+    if facts.theoretical_period is not None:
+        add(out, "THEORETICAL_LINE_PERIOD", facts.theoretical_period, unit="ms")
+    if facts.residual is not None:
+        quality = add(out, "Quality_Indicators")
+        add(add(quality, "Global"), "RMOY", facts.residual, unit="s")
+        groups = add(quality, "GSP_List")
+        for name, residual in facts.residuals.items():
+            add(add(groups, "GSP", gspId=name), "RMOY", residual, unit="s")

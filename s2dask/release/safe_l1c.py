@@ -12,6 +12,7 @@ from s2dask.io.schema_tile import CLASSI_FLAGS, footprint_path, quality_path, re
 from s2dask.release.jpeg2000 import MaskLayers, write_jp2
 from s2dask.release.picture import has_colour, preview, tile_tci
 from s2dask.release.safe_datastrip_xml import datastrip_metadata
+from s2dask.release.safe_inspire import inspire
 from s2dask.release.safe_manifest import manifest
 from s2dask.release.safe_product_xml import product_metadata
 from s2dask.release.safe_tile_xml import Mask, TileContent, tile_metadata
@@ -96,6 +97,7 @@ def write_metadata(
     write_document(datastrip_metadata(store), folder / names.datastrip_folder / "MTD_DS.xml")
     product = product_metadata(store, images, content.quality)
     write_document(product, folder / f"MTD_MSI{store.level}.xml")
+    write_document(inspire(store), folder / "INSPIRE.xml")
     write_document(manifest(store, folder), folder / "manifest.safe")
 
 

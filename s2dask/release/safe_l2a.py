@@ -13,6 +13,7 @@ from s2dask.release.safe_tile_xml import Mask, TileContent
 from s2dask.release.tile_store import TileStore
 
 _CLASSES: Final = "conditions/mask/l2a_classification/r{r}m/scl"
+_L1C_CLASSES: Final = "conditions/mask/l1c_classification/r60m/b00"
 _PERCENTAGES: Final = (
     ("SATURATED_DEFECTIVE_PIXEL_PERCENTAGE", (1,)),
     ("DARK_FEATURES_PERCENTAGE", (2,)),
@@ -135,7 +136,8 @@ def write_safe_l2a(
     parent : str or Path
         Folder that the SAFE is made in.
     l1c_zarr : str, optional
-        L1C store the tile was made of: its masks (MSK_DETFOO, MSK_QUALIT, MSK_CLASSI) go with the product.
+        L1C store the tile was made of: its masks (MSK_DETFOO, MSK_QUALIT, MSK_CLASSI) go with the product; default:
+        those that the L2A store itself has.
     meteo : str, optional
         ECMWF GRIB file to put into AUX_DATA.
 
@@ -154,6 +156,9 @@ def write_safe_l2a(
         source = TileStore.open(l1c_zarr, "L1C")
         masks, degraded = write_masks(store, source, folder)
         l1c_tile = str(source.names.tile)
+    elif store.has(_L1C_CLASSES):
+        masks, degraded = write_masks(store, store, folder)
+        l1c_tile = store.attrs.get("l1c_tile")
     masks += _write_probabilities(store, folder)
     content = TileContent(_image_content(store, degraded), masks, write_preview(store, folder), l1c_tile)
     write_metadata(store, folder, images, content)

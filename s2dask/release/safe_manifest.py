@@ -15,7 +15,7 @@ from s2dask.release.tile_store import TileStore, iso
 _XFDU: Final = "urn:ccsds:schema:xfdu:1"
 _SAFE: Final = "http://www.esa.int/safe/sentinel/1.1"
 _GML: Final = "http://www.opengis.net/gml"
-_COSPAR: Final = {"S2A": "2015-028A", "S2B": "2017-013A", "S2C": "2024-157A"}
+COSPAR: Final = {"S2A": "2015-028A", "S2B": "2017-013A", "S2C": "2024-157A"}
 _MASK_NAMES: Final = {
     "QUALIT": "QualityMask", "DETFOO": "DetectorFootprintMask", "CLASSI": "ClassificationMask",
     "CLDPRB": "CloudProbabilityMask", "SNWPRB": "SnowProbabilityMask",
@@ -42,6 +42,8 @@ def object_id(path: str, level: str) -> str:
     name = Path(path).stem
     if name.startswith("MTD_MSI"):
         return f"S2_Level-{level[1:]}_Product_Metadata"
+    if name == "INSPIRE":
+        return "INSPIRE_Metadata"
     if name == "MTD_TL":
         return f"S2_Level-{level[1:]}_Tile1_Metadata"
     if name == "MTD_DS":
@@ -81,8 +83,8 @@ def _metadata(root: Element, store: TileStore) -> None:
     safe(orbit, "orbitNumber", f"{int(a['absolute_orbit']):06d}", type="start", groundTrackDirection=direction)
     safe(orbit, "relativeOrbitNumber", str(int(a["relative_orbit"])), type="start")
     platform = safe(_object(out, "platform", "DMD"), "platform")
-    if a["unit"] in _COSPAR:
-        safe(platform, "nssdcIdentifier", _COSPAR[str(a["unit"])])
+    if a["unit"] in COSPAR:
+        safe(platform, "nssdcIdentifier", COSPAR[str(a["unit"])])
     safe(platform, "familyName", "SENTINEL")
     safe(platform, "number", str(a["unit"])[1:])
     safe(safe(platform, "instrument"), "familyName", "Multi-Spectral Instrument", abbreviation="MSI")

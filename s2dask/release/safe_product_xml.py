@@ -9,6 +9,7 @@ from rasterio.warp import transform
 
 from s2dask.instrument import BANDS
 from s2dask.io.grids import TileGrid
+from s2dask.release.safe_spectra import add_spectra
 from s2dask.release.safe_xml import (
     PSD,
     add,
@@ -106,6 +107,7 @@ def _image_characteristics(parent: etree._Element, store: TileStore) -> None:
     add_display_order(out)
     _coding(out, store)
     add_reflectance_conversion(out, store)
+    add_spectra(add(out, "Spectral_Information_List"), str(store.attrs["unit"]), tuple(BANDS))
     add_by_band(out, "PHYSICAL_GAINS", store.attrs["physical_gains"])
     add(out, "REFERENCE_BAND", 3)
     if store.level == "L2A":

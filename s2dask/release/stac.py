@@ -11,7 +11,6 @@ from rasterio.crs import CRS
 from s2dask import __version__
 from s2dask.instrument import BANDS, unit
 from s2dask.io.grids import TileGrid
-from s2dask.io.template import set_attributes
 from s2dask.release.names import parse_iso
 from s2dask.release.safe_product_xml import footprint
 from s2dask.release.tile_store import TileNames, TileStore, iso
@@ -132,13 +131,14 @@ def stac_item(store: TileStore, hrefs: Mapping[str, str] | None = None) -> dict[
     }
 
 
-def put_stac(url: str, item: Mapping[str, Any]) -> None:
-    """Put an item into the root attributes of a store, with the little that EOPF readers ask for beside it."""
-    other = {
-        "eopf_category": "eoproduct",
-        "horizontal_CRS_code": item["properties"]["proj:code"],
-    }
-    set_attributes(url, {"stac_discovery": dict(item), "other_metadata": other})
+def root_attributes(store: TileStore) -> dict[str, Any]:
+    """Return the root attributes of a delivered Zarr: the two that EOPF allows.
+
+    Facts of ours stand in ``other_metadata`` with the little that EOPF readers ask for.
+    """
+    item = stac_item(store)
+    other = {"eopf_category": "eoproduct", "horizontal_CRS_code": store.grid.crs, "s2dask": store.attrs}
+    return {"stac_discovery": item, "other_metadata": other}
 
 
 def write_stac(item: Mapping[str, Any], path: str | Path) -> Path:

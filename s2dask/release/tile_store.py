@@ -1,6 +1,6 @@
 """An L1C or L2A store as the release sees it: attributes, names, arrays."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -8,12 +8,15 @@ import numpy as np
 import zarr
 
 from s2dask.errors import InputError
+from s2dask.io.eopf_reader import tile_facts
 from s2dask.io.grids import TileGrid
 from s2dask.io.storage import zarr_store
 from s2dask.release.names import DatastripName, ImageName, ProductName, TileName, parse_compact_time, parse_iso
 
 SITE: Final = "S2DK"
 """Processing and archiving centre in identifiers: this system, which is none of ESA's."""
+MASKS: Final = ("quality/mask/", "conditions/mask/detector_footprint/", "conditions/mask/l1c_classification/")
+"""Groups of the masks that an L1C has and an L2A takes over."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class TileStore:
         except (FileNotFoundError, ValueError) as error:
             raise InputError(f"not a readable Zarr group ({type(error).__name__})", url, "check the path") from error
         root: dict[str, Any] = dict(group.attrs.asdict())
-        attrs: dict[str, Any] = dict(root.get("s2dask") or {})
+        attrs: dict[str, Any] = tile_facts(root)
         wanted = (level,) if level else ("L1C", "L2A")
         if attrs.get("level") not in wanted:
             found, name = attrs.get("level"), " or ".join(wanted)
@@ -73,6 +76,12 @@ class TileStore:
         if path not in self.arrays:
             raise InputError(f"variable {path} is missing", self.url, "make the tile again")
         return np.asarray(self.arrays[path][...])
+
+    def with_masks(self, l1c: "TileStore") -> "TileStore":
+        """Return this L2A tile with the masks of its L1C beside its own variables, as EOPF L2A products have them."""
+        masks = {path: array for path, array in l1c.arrays.items() if path.startswith(MASKS)}
+        facts = {"l1c_tile": str(l1c.names.tile)}
+        return replace(self, attrs=self.attrs | facts, arrays=masks | self.arrays)
 
     @property
     def names(self) -> "TileNames":

@@ -230,15 +230,17 @@ class Camera:
         opacity = self.landscape.opacity(0.45 * BANDS[band].resolution)
         return (*self.landscape.reflectance(band, max(self.psf(band), 0.3 * CELL)), *opacity)
 
-    def radiance(self, band: str, nodes: Nodes, lines: int, fields: tuple) -> NDArray[np.float32]:  # type: ignore[type-arg]
-        """Return the radiance (line, useful column) float32 [W m-2 sr-1 um-1] of a band and detector."""
+    def radiance(
+        self, band: str, nodes: Nodes, lines: int, fields: tuple, first: float = 0.0  # type: ignore[type-arg]
+    ) -> NDArray[np.float32]:
+        """Return the radiance (line, useful column) float32 [W m-2 sr-1 um-1] of a band and detector from a line on."""
         top = float(self.landscape.heights.max()) + 120.0
         table, shift = _node_table(nodes, self.options, band, self.date, max(top, 300.0))
         out = np.empty((lines, BANDS[band].useful_columns), np.float32)
         geoid = np.array([*GEOID, *self.centre])
         field, frame, opacity, cloud_frame = fields
         _render(
-            table, nodes.line[1], nodes.column[1], 0, field, frame, opacity, cloud_frame, self.landscape.heights,
+            table, nodes.line[1], nodes.column[1], first, field, frame, opacity, cloud_frame, self.landscape.heights,
             self.landscape.relief.frame(), geoid, np.array(shift), out,
         )  # fmt: skip
         return out

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2dask.kernels import kernel
+from s2dask.simulate.clouds import cloud_opacity
+from s2dask.simulate.noise import fractal, tile_value
 from s2dask.simulate.options import SimulationOptions
 from s2dask.simulate.spectra import TEXTURE, spectrum
 
@@ -20,7 +22,6 @@ CLOUD_HEIGHT: Final = 2200.0
 """Above the ellipsoid [m]; above every peak of the island."""
 SHADE: Final = 0.65
 """Share of the light that an opaque cloud takes from the ground below it."""
-_NOISE_SIZE: Final = 1024
 
 
 class Lattice(NamedTuple):
@@ -53,30 +54,6 @@ class Lattice(NamedTuple):
     def latitudes(self) -> NDArray[np.float64]:
         """Return the latitudes of the rows."""
         return self.north - self.dlat * np.arange(self.rows, dtype=np.float64)
-
-
-def fractal(seed: tuple[int, ...], slope: float, size: int = _NOISE_SIZE) -> NDArray[np.float32]:
-    """Return a periodic fractal field (size, size) of zero mean and unit deviation, spectrum 1/f^slope."""
-    random = np.random.default_rng(seed)
-    f = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
-    f[0, 0] = 1.0
-    amplitude = f ** (-slope / 2 - 0.5)
-    amplitude[0, 0] = 0.0
-    phase = np.exp(2j * np.pi * random.random(f.shape))
-    field = np.fft.irfft2(amplitude * phase, s=(size, size))
-    out: NDArray[np.float32] = ((field - field.mean()) / field.std()).astype(np.float32)
-    return out
-
-
-@kernel
-def tile_value(field, x, y):  # type: ignore[no-untyped-def]
-    """Return a periodic field at a place in units of its cells, bilinear."""
-    n = field.shape[0]
-    fx, fy = np.floor(x), np.floor(y)
-    i, j, u, v = int(fx) % n, int(fy) % n, x - fx, y - fy
-    k, m = (i + 1) % n, (j + 1) % n
-    top = field[j, i] * (1 - u) + field[j, k] * u
-    return top * (1 - v) + (field[m, i] * (1 - u) + field[m, k] * u) * v
 
 
 @kernel
@@ -253,22 +230,10 @@ def _blurred(
     return blur(np.ascontiguousarray(field), (left, left)), frame
 
 
-def _clouds(lattice: Lattice, seed: int, cover: float) -> NDArray[np.uint8]:
-    field = fractal((seed, 5), 2.0)
-    limit = np.quantile(field, 1.0 - cover) if cover else np.inf
-    lon, lat = lattice.longitudes(), lattice.latitudes()
-    scale = np.cos(np.radians(lattice.north))
-    out = np.empty((lat.size, lon.size), np.uint8)
-    _cloud_mask(lon * METRES_PER_DEGREE * scale / 24.0, lat * METRES_PER_DEGREE / 24.0, field, limit, out)
-    return out
-
-
-@kernel
-def _cloud_mask(x, y, field, limit, out):  # type: ignore[no-untyped-def]
-    for r in range(y.size):
-        for c in range(x.size):
-            above = tile_value(field, x[c], y[r]) - limit
-            out[r, c] = int(min(max(above / 0.12, 0.0), 1.0) * 255.0)
+def _clouds(lattice: Lattice, options: SimulationOptions) -> NDArray[np.uint8]:
+    scale = float(np.cos(np.radians(lattice.north)))
+    x, y = lattice.longitudes() * METRES_PER_DEGREE * scale, lattice.latitudes() * METRES_PER_DEGREE
+    return cloud_opacity(x, y, options.seed, options.cloud_cover)
 
 
 def build_landscape(
@@ -312,4 +277,4 @@ def landscape_on(
         surface.longitudes(), surface.latitudes(), heights, relief.frame(),
         fractal((options.seed, 3), 1.2), fractal((options.seed, 4), 2.2), classes, texture,
     )  # fmt: skip
-    return Landscape(relief, heights, surface, classes, texture, _clouds(surface, options.seed, options.cloud_cover))
+    return Landscape(relief, heights, surface, classes, texture, _clouds(surface, options))

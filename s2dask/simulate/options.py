@@ -1,9 +1,23 @@
 """What a simulated session is to be."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
 
 from s2dask.errors import ConfigurationError
 from s2dask.instrument import BANDS, DETECTORS, UNITS
+
+EFFECTS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "usual": {},
+        "all": {
+            "onboard_equalisation": True, "rearranged_swir": True, "optical_crosstalk": 2e-3, "dead_pixels": 4,
+            "noisy_pixels": 2,
+        },
+    }
+)  # fmt: skip
+"""Options of the instrument by the name of a preset: ``usual``, or ``all`` that it can do to its images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +53,14 @@ class SimulationOptions:
         Probability that a byte of a frame is received wrong.
     dead_pixels : int
         Defective pixels of each detector and band.
+    noisy_pixels : int
+        Pixels of each detector and band with much more noise than the others.
+    onboard_equalisation : bool
+        Whether the instrument equalises before it compresses, with the NUC table that its unit uses in operations.
+    rearranged_swir : bool
+        Whether the pixels of the SWIR arrays are staggered over three lines, which the ground has to re-arrange.
+    optical_crosstalk : float
+        Share of every band in its neighbours on the focal plane [1].
     codec : str
         ``ccsds122``, at the mission's fixed rates, or ``raw12``, uncompressed.
     attitude_noise : float
@@ -60,6 +82,10 @@ class SimulationOptions:
     lose_frames: int = 0
     bit_errors: float = 0.0
     dead_pixels: int = 0
+    noisy_pixels: int = 0
+    onboard_equalisation: bool = False
+    rearranged_swir: bool = False
+    optical_crosstalk: float = 0.0
     codec: str = "ccsds122"
     attitude_noise: float = 3e-7
 
@@ -76,7 +102,8 @@ class SimulationOptions:
         limits = {
             "aot": (0.0, 1.0), "water_vapour": (0.1, 7.0), "ozone": (50.0, 600.0), "pressure": (900.0, 1060.0),
             "cloud_cover": (0.0, 0.6), "lose_frames": (0, 100_000), "bit_errors": (0.0, 0.01), "dead_pixels": (0, 50),
-            "attitude_noise": (0.0, 1e-4), "window": (600, 60_000), "seed": (0, 2**31 - 1),
+            "noisy_pixels": (0, 50), "optical_crosstalk": (0.0, 0.02), "attitude_noise": (0.0, 1e-4),
+            "window": (600, 60_000), "seed": (0, 2**31 - 1),
         }  # fmt: skip
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
@@ -85,3 +112,10 @@ class SimulationOptions:
             raise ConfigurationError(f"window of {self.window} m", "simulate", "use a multiple of 60 m")
         if self.scenes is not None and not 1 <= self.scenes <= 60:
             raise ConfigurationError(f"{self.scenes} scenes", "simulate", "from 1 to 60")
+
+    @classmethod
+    def of(cls, effects: str, **others: Any) -> "SimulationOptions":
+        """Return the options of a preset of `EFFECTS`, with others that go before it."""
+        if effects not in EFFECTS:
+            raise ConfigurationError(f"effects {effects!r}", "simulate", f"choose among {', '.join(EFFECTS)}")
+        return cls(**{**EFFECTS[effects], **others})

@@ -11,12 +11,15 @@ from s2dask.instrument import BANDS, UnitBand
 from s2dask.kernels import kernel
 
 Array = NDArray[np.float64]
+Leaks = Mapping[tuple[str, str], float]
 TRIO: Final = ("B10", "B11", "B12")
 CROSSTALK: Final = {
     ("B10", "B11"): -3.98e-3, ("B10", "B12"): -1.78e-3, ("B11", "B10"): -2.82e-5,
     ("B11", "B12"): -2.0e-3, ("B12", "B10"): -7.94e-4, ("B12", "B11"): -1.78e-4,
 }  # fmt: skip
 """Electronic crosstalk by (victim, source): the order of magnitude of S2A."""
+NOISE_OF_NOISY: Final = 60.0
+"""Deviation of what a noisy pixel adds [LSB]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,15 +32,24 @@ class DetectorState:
     response : (3, raw_column) float64
         A, B, C of the cubic model, or A1, A2, Zs of the two-slope model.
     dead : tuple of int
-        Raw columns that see nothing.
+        Raw columns that see nothing: the first, third, .. are stuck at 4095, the others at 0.
+    noisy : tuple of int
+        Raw columns with much more noise than the others.
     """
 
     dark: Array
     response: Array
     dead: tuple[int, ...]
+    noisy: tuple[int, ...] = ()
+
+    @property
+    def defects(self) -> dict[str, tuple[int, ...]]:
+        """Defective raw columns by the name of their singularity."""
+        kinds = {"SATURATED_RESPONSE": self.dead[::2], "NO_RESPONSE": self.dead[1::2], "NOISY_RESPONSE": self.noisy}
+        return {kind: columns for kind, columns in kinds.items() if columns}
 
 
-def draw_detector(band: str, detector: int, seed: int, dead_pixels: int) -> DetectorState:
+def draw_detector(band: str, detector: int, seed: int, dead_pixels: int, noisy_pixels: int = 0) -> DetectorState:
     """Draw the coefficients of a band and detector."""
     b = BANDS[band]
     random = np.random.default_rng([seed, b.index, detector, 0xDE7])
@@ -50,10 +62,13 @@ def draw_detector(band: str, detector: int, seed: int, dead_pixels: int) -> Dete
     else:
         low = 1 + random.normal(0, 0.01, n)
         response = np.stack([low, low * (1 + random.normal(0, 0.005, n)), 600 + random.normal(0, 20.0, n)])
-    dead = random.choice(np.arange(b.blind + 8, n - b.blind - 8), dead_pixels, replace=False)
+    seeing = np.arange(b.blind + 8, n - b.blind - 8)
+    dead = random.choice(seeing, dead_pixels, replace=False)
+    noisy = random.choice(np.setdiff1d(seeing, dead), noisy_pixels, replace=False)
     # rounded as the GIPP writes them: what the processors read is the truth, not nearly the truth
     digits = np.vectorize(lambda v: float(f"{v:.12g}"))
-    return DetectorState(digits(dark), digits(response), tuple(sorted(int(c) for c in dead)))
+    columns = (tuple(sorted(int(c) for c in found)) for found in (dead, noisy))
+    return DetectorState(digits(dark), digits(response), *columns)
 
 
 @kernel
@@ -110,11 +125,17 @@ def line_offset(band: str, detector: int, lines: int, seed: int) -> Array:
 
 
 def _leak(victim: str, source: str, y: NDArray[np.float32], lines: int) -> NDArray[np.float32]:
+    """Return a band as the pixels of another see it while they are read: the same pixel at the same time."""
     to, of = BANDS[victim].line_factor, BANDS[source].line_factor
     if to > of:
         step = to // of
-        return np.asarray(y[: lines * step].reshape(lines, step, -1).mean(1))
-    return np.repeat(y, of // to, axis=0)[:lines]
+        y = np.asarray(y[: lines * step].reshape(lines, step, -1).mean(1))
+    else:
+        y = np.repeat(y, of // to, axis=0)[:lines]
+    wide, narrow = BANDS[victim].useful_columns, BANDS[source].useful_columns
+    if wide < narrow:
+        return np.asarray(y.reshape(lines, wide, narrow // wide).mean(2))
+    return np.repeat(y, wide // narrow, axis=1) if wide > narrow else y
 
 
 def counts(
@@ -123,17 +144,20 @@ def counts(
     table: Mapping[str, UnitBand],
     detector: int,
     seed: int,
+    crosstalk: Leaks = CROSSTALK,
 ) -> dict[str, NDArray[np.uint16]]:
     """Return raw counts (line, raw_column) uint16 of bands that are read out together.
 
     Parameters
     ----------
     radiance : mapping of str to (line, useful column) float32 [W m-2 sr-1 um-1]
-        Overwritten. The SWIR bands leak into each other when they come together.
+        Overwritten. Bands leak into each other when they come together.
     states : mapping of str to DetectorState
     table : mapping of str to UnitBand
         Gains and noise.
     detector, seed : int
+    crosstalk : mapping of (str, str) to float
+        By (victim, source); default: the electronic one of the SWIR bands.
     """
     signals: dict[str, NDArray[np.float32]] = {}
     for name, image in radiance.items():
@@ -145,7 +169,7 @@ def counts(
     leaks = {
         name: sum(
             np.float32(factor) * _leak(name, source, signals[source], signals[name].shape[0])
-            for (victim, source), factor in CROSSTALK.items()
+            for (victim, source), factor in crosstalk.items()
             if victim == name and source in signals
         )
         for name in signals
@@ -160,5 +184,13 @@ def counts(
         _digitise(y, b.blind, state.dark, offset, noise.noise_alpha, noise.noise_beta, key, raw)
         for rank, column in enumerate(state.dead):
             raw[:, column] = 0 if rank % 2 else 4095
+        _add_noise(raw, state.noisy, [seed, b.index, detector, 0x2015E])
         out[name] = raw
     return out
+
+
+def _add_noise(raw: NDArray[np.uint16], columns: tuple[int, ...], seed: list[int]) -> None:
+    random = np.random.default_rng(seed)
+    for column in columns:
+        noise = np.rint(random.normal(0, NOISE_OF_NOISY, raw.shape[0]))
+        raw[:, column] = np.clip(raw[:, column] + noise, 0, 4095).astype(np.uint16)

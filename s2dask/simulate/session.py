@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import Transformer
 
+from s2dask.auxdata import acquisition
 from s2dask.auxdata.meteo import write_meteo
 from s2dask.auxdata.time import NANO, compact, gps_to_utc
 from s2dask.errors import ConfigurationError
@@ -20,6 +22,7 @@ from s2dask.instrument.telemetry import (
     APID_AOCS,
     APID_GPS,
     MPDU_ZONE_BYTES,
+    VC_COUNTER_MODULO,
     VCID_HALF_SCENE,
     VCID_SAD,
     apid,
@@ -28,13 +31,20 @@ from s2dask.instrument.telemetry import (
 from s2dask.simulate import gipp
 from s2dask.simulate.auxiliary import write_elevation, write_geoid
 from s2dask.simulate.coding import PacketMultiplexer, ancillary_packets, image_packets
+from s2dask.simulate.effects import Effects, draw_effects, equalise_on_board, nuc_table, staggered
 from s2dask.simulate.imaging import Camera, Nodes, trace
 from s2dask.simulate.landscape import Landscape, build_landscape, landscape_on
 from s2dask.simulate.mission import Mission, real_mission, synthetic_mission
 from s2dask.simulate.options import SimulationOptions
 from s2dask.simulate.platform import Platform, sights
 from s2dask.simulate.sensor import TRIO, DetectorState, counts, draw_detector
-from s2dask.simulate.telemetry import IDLE_LEAD, ChannelWriter
+from s2dask.simulate.telemetry import (
+    APID_HOUSEKEEPING,
+    HOUSEKEEPING_CHANNEL,
+    IDLE_LEAD,
+    VCID_HOUSEKEEPING,
+    ChannelWriter,
+)
 from s2dask.simulate.truth import TruthStore
 
 log = logging.getLogger(__name__)
@@ -178,14 +188,19 @@ def _landscape(job: Pass) -> Landscape:
     return landscape_on(*job.mission.relief(box), box, job.options)
 
 
-def _groups(bands: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return bands that are made together: the SWIR ones, which leak into each other, and each of the others."""
-    swir = tuple(name for name in bands if name in TRIO)
-    return [g for g in (swir, *((name,) for name in bands if name not in TRIO)) if g]
+def _groups(bands: Sequence[str], effects: Effects) -> list[tuple[str, ...]]:
+    """Return bands that are made together: the SWIR ones, which leak into each other, the others where they do too."""
+    swir, rest = (tuple(name for name in bands if (name in TRIO) is inside) for inside in (True, False))
+    return [g for g in (swir, *([rest] if effects.optical else ((name,) for name in rest))) if g]
 
 
 def _image_group(
-    job: Pass, camera: Camera, truth: TruthStore, states: Mapping[tuple[str, int], DetectorState], group: Sequence[str]
+    job: Pass,
+    camera: Camera,
+    truth: TruthStore,
+    states: Mapping[tuple[str, int], DetectorState],
+    effects: Effects,
+    group: Sequence[str],
 ) -> Raw:
     """Make the raw images of some bands, all detectors, and save their truth."""
     table, raw = unit(job.options.unit).bands, {}
@@ -196,10 +211,15 @@ def _image_group(
         light = {}
         for name in group:
             lines = job.scenes * BANDS[name].lines_per_scene
-            light[name] = camera.radiance(name, job.nodes[name, d], lines, fields[name])
+            scene = partial(camera.radiance, name, job.nodes[name, d], lines, fields[name])
+            light[name] = scene()
             truth.save_radiance(name, d, light[name])
-        made = counts(light, {name: states[name, d] for name in group}, table, d, job.options.seed)
-        raw.update({(name, d): image for name, image in made.items()})
+            if (name, d) in effects.stagger:
+                light[name] = staggered(scene, name, effects.stagger[name, d])
+        made = counts(light, {name: states[name, d] for name in group}, table, d, job.options.seed, effects.leaks)
+        for name, image in made.items():
+            tables = effects.onboard.get((name, d))
+            raw[name, d] = equalise_on_board(image, tables[nuc_table(job.options.unit)]) if tables else image
     log.info("imaged %s", ", ".join(group))
     return raw
 
@@ -238,6 +258,14 @@ def _ancillary(platform: Platform) -> tuple[NDArray[np.uint8], NDArray[np.int64]
     return np.concatenate([p for *_, p in rows]), np.cumsum(sizes) - sizes
 
 
+def _housekeeping(platform: Platform) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the recorded housekeeping packets of a pass, one a second, of any content, and where each begins."""
+    time = platform.reported.position_time
+    values = np.random.default_rng(int(time[0])).normal(size=(time.size, 300))
+    packets = ancillary_packets(APID_HOUSEKEEPING, 1, time, values)
+    return packets.reshape(-1), np.arange(time.size) * packets.shape[1]
+
+
 def _lost_frames(job: Pass, detectors: Sequence[int], channel: int) -> NDArray[np.int64]:
     pixels = (BANDS[n].lines_per_scene * BANDS[n].raw_columns * 1.5 for n in job.options.bands)
     coded = (BANDS[n].packets_per_scene * BANDS[n].packet_length for n in job.options.bands)
@@ -266,16 +294,23 @@ def _write_channel(job: Pass, raw: Raw, folder: Path, session: str, channel: int
             house = PacketMultiplexer(VCID_SAD)
             writer.write(house.push(*_ancillary(job.mission.platform)))
             writer.write(house.flush())
+        if channel == HOUSEKEEPING_CHANNEL:
+            recorded = PacketMultiplexer(VCID_HOUSEKEEPING, VC_COUNTER_MODULO - 5)
+            writer.write(recorded.push(*_housekeeping(job.mission.platform)))
+            writer.write(recorded.flush())
         writer.idle()
         writer.close(min(dates), max(dates) + round(job.scenes * SCENE_SECONDS * NANO))
     return [int(k) for k in lost]
 
 
 def _write_auxiliary(
-    job: Pass, states: Mapping[tuple[str, int], DetectorState], landscape: Landscape, aux: Path
+    job: Pass, states: Mapping[tuple[str, int], DetectorState], effects: Effects, landscape: Landscape, aux: Path
 ) -> None:
     options, mission = job.options, job.mission
-    gipp.write_radiometric(aux / "gipp", options.unit, options.detectors, states)
+    gipp.write_radiometric(aux / "gipp", options.unit, options.detectors, states, effects)
+    if effects.onboard:
+        told = acquisition.Acquisition(True, nuc_table(options.unit))
+        (aux / acquisition.FILE).write_text(acquisition.write_acquisition(told), "utf-8")
     gipp.write_geometric(aux / "gipp", options.unit, mission.directions.values(), mission.spacecraft)
     (aux / "iers").mkdir(parents=True, exist_ok=True)
     mission.write_bulletin(aux / "iers" / "bulletina.txt")
@@ -314,8 +349,9 @@ def simulate(folder: str, options: SimulationOptions | None = None) -> str:
     landscape = _landscape(job)
     camera = Camera(options, landscape, job.mission.centre, start)
     keys = [(n, d) for n in options.bands for d in options.detectors]
-    states = {(n, d): draw_detector(n, d, options.seed, options.dead_pixels) for n, d in keys}
-    _write_auxiliary(job, states, landscape, root / "aux")
+    states = {(n, d): draw_detector(n, d, options.seed, options.dead_pixels, options.noisy_pixels) for n, d in keys}
+    effects = draw_effects(options)
+    _write_auxiliary(job, states, effects, landscape, root / "aux")
     session = f"{options.unit}_{compact(gps_to_utc(start)).replace('T', '')}{ABSOLUTE_ORBIT:06d}"
     attrs: dict[str, Any] = {"options": asdict(options), "session": session, "scenes": job.scenes, "aot": options.aot}
     attrs |= {"centre": list(job.mission.centre), "water_vapour": options.water_vapour}
@@ -325,8 +361,8 @@ def simulate(folder: str, options: SimulationOptions | None = None) -> str:
         truth.save_rays(name, detector, nodes)
     raw: Raw = {}
     with ThreadPoolExecutor(THREADS) as pool:
-        for images in pool.map(lambda g: _image_group(job, camera, truth, states, g), _groups(options.bands)):
+        made = partial(_image_group, job, camera, truth, states, effects)
+        for images in pool.map(made, _groups(options.bands, effects)):
             raw.update(images)
         list(pool.map(lambda channel: _write_channel(job, raw, root, session, channel), (1, 2)))
     return str(root)
-

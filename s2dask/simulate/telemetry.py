@@ -14,6 +14,12 @@ from s2dask.simulate.coding import Bytes, idle_frames
 FRAMES_PER_FILE: Final = 20_000
 """About 41 MB; a station's files hold 153 900."""
 IDLE_LEAD: Final = 16
+VCID_HOUSEKEEPING: Final = 3
+"""Of the simulated frames; the mission's own is not public, it is any that has no other name."""
+APID_HOUSEKEEPING: Final = 1000
+"""Likewise."""
+HOUSEKEEPING_CHANNEL: Final = 1
+"""Of the session, as in the annotations of a real product."""
 
 
 class ChannelWriter:

@@ -26,27 +26,34 @@ def test_the_real_datation(reference_data: Path) -> None:
     assert found.refined_period == pytest.approx(LINE_PERIOD, rel=1e-15)
     assert found.gps_minus_tai == GPS_MINUS_TAI == -19
     assert found.time_shift == dict.fromkeys(BANDS, 0.0)
-    assert (found.largest_distance, found.sigmas, found.largest_residual) == pytest.approx((0.009, 3.0, 0.009))
+    assert (found.largest_period_error, found.sigmas, found.largest_residual) == pytest.approx((0.009, 3.0, 0.009))
     assert found.delta_on_t0 == {(d, name): -0.002 for d in DETECTORS for name in BANDS}
 
 
 def test_the_real_analyses(reference_data: Path) -> None:
-    assert read_image_analysis(_real(reference_data, "ATMIMA"), "S2B") == ImageAnalysis(0, 75, 50, "NOMINAL")
-    assert read_ancillary_analysis(_real(reference_data, "ATMSAD"), "S2B") == AncillaryAnalysis(27, 143)
+    image = read_image_analysis(_real(reference_data, "ATMIMA"), "S2B")
+    assert image == ImageAnalysis("S2B", image.file, True, 0, 75, 50, "NOMINAL", header=image.header)
+    assert (image.header.version, image.header.start) == ("0001", "2017-01-01T00:00:00.0Z")
+    packets = read_ancillary_analysis(_real(reference_data, "ATMSAD"), "S2B")
+    assert packets == AncillaryAnalysis("S2B", packets.file, True, 27, 143, header=packets.header)
 
 
 def test_relative_orbits(reference_data: Path) -> None:
     # the real datatake GS2B_20221011T064029_029232 names its files A000034; orbit 26904 of S2A is R023
     assert read_ancillary_analysis(_real(reference_data, "ATMSAD"), "S2B").relative_orbit(29_232) == 34
-    assert AncillaryAnalysis(141, 143).relative_orbit(26_904) == 23
-    assert [AncillaryAnalysis(27, 143).relative_orbit(27 + k) for k in (0, 142, 143)] == [1, 143, 1]
+    assert AncillaryAnalysis("S2A", "", False, 141, 143).relative_orbit(26_904) == 23
+    assert [AncillaryAnalysis("S2B", "", False, 27, 143).relative_orbit(27 + k) for k in (0, 142, 143)] == [1, 143, 1]
 
 
 @pytest.mark.parametrize(
     ("old", "new", "what"),
     [
-        ('band_id="4"', 'band_id="3"', "TIME_SHIFT_LIST/TIME_SHIFT: B05 is missing"),
-        ("<DETECTOR_ID>07</DETECTOR_ID>", "<DETECTOR_ID>06</DETECTOR_ID>", "detector 6 of B01 twice"),
+        ('band_id="4"', 'band_id="3"', "TIME_SHIFT_LIST/TIME_SHIFT[band_id=3][unit=ms]: B04 is there twice"),
+        (
+            "<DETECTOR_ID>07</DETECTOR_ID>",
+            "<DETECTOR_ID>06</DETECTOR_ID>",
+            "BAND_PARAMETERS[BAND_ID=0]/DETECTOR_PARAMETERS: 6 is there twice",
+        ),
         ("<DETECTOR_ID>07</DETECTOR_ID>", "<DETECTOR_ID>13</DETECTOR_ID>", "13 outside 1 to 12"),
         ("-0.002</DELTA_ON_T0>", "nan</DELTA_ON_T0>", "outside -10 to 10"),
         ('PERIOD unit="ms"', 'PERIOD unit="us"', "unit 'us' instead of 'ms'"),

@@ -113,7 +113,7 @@ def test_a_band_without_tdi_has_one_list(reference_data: Path) -> None:
 
 def test_another_band_or_unit_is_refused(reference_data: Path) -> None:
     path = archive(reference_data, "S2B", "VIEDIR", "B09")
-    with pytest.raises(InputError, match="band index 9 instead of 10"):
+    with pytest.raises(InputError, match="band 9 instead of 10"):
         read_viedir(path, "S2B", "B10")
     with pytest.raises(InputError, match="a GIPP of S2B for S2A"):
         read_viedir(path, "S2A", "B09")
@@ -160,9 +160,13 @@ def test_a_field_that_cannot_be_is_named(
     ("before", "after", "reason"),
     [
         ("<NB_OF_PIXELS>425", "<NB_OF_PIXELS>424", "outside 425 to 425"),
-        ('detector_id="02"', 'detector_id="01"', "D01 is there twice"),
+        ('detector_id="02"', 'detector_id="01"', "1 is there twice"),
         ('detector_id="02"', 'detector_id="13"', "13 outside 1 to 12"),
-        ("</VIEWING_DIRECTIONS_LIST>", '</VIEWING_DIRECTIONS_LIST><VIEWING_DIRECTIONS_LIST tdi_config="A"/>', ""),
+        (
+            "</VIEWING_DIRECTIONS_LIST>",
+            '</VIEWING_DIRECTIONS_LIST><VIEWING_DIRECTIONS_LIST tdi_config="A"/>',
+            "none of APPLIED",
+        ),
         ("<TAN_PSI_X_LIST>", "<TAN_PSI_X_LIST>nan ", "426 values"),
     ],
 )
@@ -170,9 +174,6 @@ def test_viewing_directions_that_cannot_be(
     reference_data: Path, tmp_path: Path, before: str, after: str, reason: str
 ) -> None:
     path = altered(tmp_path, archive(reference_data, "S2C", "VIEDIR", "B10"), lambda text: text.replace(before, after))
-    if not reason:
-        assert len(read_viedir(path, "S2C", "B10").tangents) == 12
-        return
     with pytest.raises(InputError, match=reason):
         read_viedir(path, "S2C", "B10")
 

@@ -15,6 +15,7 @@ from s2dask.auxdata import gipp_set
 from s2dask.auxdata.gipp_container import read_gipp, version_of
 from s2dask.auxdata.gipp_set import GippFile, GippSet, latest_val_cover
 from s2dask.errors import ConfigurationError, InputError, InputMissing
+from s2dask.instrument import BANDS
 
 START, STOP = datetime(2020, 8, 16, 12, 2, 20, tzinfo=UTC), datetime(2020, 8, 16, 12, 3, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -235,3 +236,62 @@ def test_a_listed_file_of_another_unit_or_version(mixture: Path, reference_data:
         GippSet.open(mixture, "S2C", SUMMER, SUMMER, {name: "0005"}).path("SPAMOD")
     with pytest.raises(InputMissing, match=f"the product lists {name}, a file of S2C"):
         GippSet.open(mixture, "S2B", SUMMER, SUMMER, [name]).path("SPAMOD")
+
+
+def test_another_file_in_the_place_of_one(tmp_path: Path) -> None:
+    folder = model.write_gipps(tmp_path / "aux", {"B04": model.pixels("B04"), "B11": model.pixels("B11")})
+    gipps = GippSet.open(folder, "S2A", START, STOP)
+    mine = tmp_path / "brighter.xml"
+    mine.write_text(model.r2abca().replace("4.1", "4.2", 1))
+    changed = gipps.replace(R2ABCA=mine)
+    assert (changed.path("R2ABCA"), gipps.path("R2ABCA").name) == (mine, model.gipp_name("R2ABCA"))
+    assert len({gipps.id, changed.id}) == len({gipps, changed}) == 2
+    assert changed == gipps.replace({"R2ABCA": str(mine)})
+    assert changed.replace(R2ABCA=gipps.path("R2ABCA")) == gipps.replace() == gipps
+    assert changed.names != gipps.names
+    table = tmp_path / "mine.xml"
+    table.write_text(model.r2eqog(model.pixels("B04", seed=9)))
+    for other in (gipps.replace({("R2EQOG", "B04"): table}), gipps.replace(R2EQOG={"B04": table})):
+        assert (other.path("R2EQOG", "B04"), other.path("R2EQOG", "B11")) == (table, gipps.path("R2EQOG", "B11"))
+        assert other.id not in (gipps.id, changed.id)
+    assert pickle.loads(pickle.dumps(changed)) == changed
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "what"),
+    [
+        ({"R2XXXX": "r2abca.xml"}, ConfigurationError, "no such GIPP type: R2XXXX"),
+        ({"R2EQOG": "r2eqog.xml"}, ConfigurationError, "GIP_R2EQOG is one file per band"),
+        ({("R2ABCA", "B04"): "r2abca.xml"}, ConfigurationError, "GIP_R2ABCA is one file for all bands"),
+        ({"R2ABCA": "absent.xml"}, InputMissing, "no such GIPP"),
+        ({"R2ABCA": "foreign.xml"}, InputError, "HEADER/SATELLITE: a GIPP of S2B for S2A"),
+        ({"R2ABCA": "r2eqog.xml"}, InputError, "root element"),
+        ({("R2EQOG", "B02"): "r2eqog.xml"}, InputError, r"BAND_ID: band 3 instead of 1 \(B02\)"),
+    ],
+)
+def test_a_file_that_cannot_stand_there_is_refused(
+    tmp_path: Path, changes: dict[str | tuple[str, str], str], error: type[Exception], what: str
+) -> None:
+    gipps = GippSet.open(model.write_gipps(tmp_path / "aux", {"B04": model.pixels("B04")}), "S2A", START, STOP)
+    (tmp_path / "r2abca.xml").write_text(model.r2abca())
+    (tmp_path / "foreign.xml").write_text(model.r2abca("S2B"))
+    (tmp_path / "r2eqog.xml").write_text(model.r2eqog(model.pixels("B04")))
+    with pytest.raises(error, match=what):
+        gipps.replace({key: tmp_path / name for key, name in changes.items()})
+
+
+def test_the_name_of_another_type_is_refused(tmp_path: Path) -> None:
+    gipps = GippSet.open(model.write_gipps(tmp_path / "aux", {"B04": model.pixels("B04")}), "S2A", START, STOP)
+    path = tmp_path / model.gipp_name("R2CRCO")
+    path.write_text(model.r2abca())
+    with pytest.raises(InputError, match="a GIP_R2CRCO of S2A for B00; give a GIP_R2ABCA"):
+        gipps.replace(R2ABCA=path)
+
+
+def test_a_set_of_some_bands_is_known_as_such(tmp_path: Path) -> None:
+    gipps = GippSet.open(model.write_gipps(tmp_path, {"B04": model.pixels("B04")}), "S2A", START, STOP)
+    with pytest.raises(InputMissing, match="no R2EQOG of B01, B02, B03, B05"):
+        gipps.check_bands()
+    with pytest.raises(InputMissing, match="no R2DENT of B01, B02"):
+        gipps.check_bands("R2DENT")
+    GippSet.open(model.write_gipps(tmp_path, {n: model.pixels(n) for n in BANDS}), "S2A", START, STOP).check_bands()

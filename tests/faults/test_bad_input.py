@@ -133,3 +133,4 @@ def test_what_cannot_be_asked_for_is_refused(pristine: Path, tmp_path: Path) -> 
     _refused(_run(pristine, out, "--to", "L3"), out, 2, "L3", "L2A")
     _refused(_run(pristine, out, "--tile", "99XYZ"), out, 2, "five characters")
     _refused(_run(pristine, out, "--tile", "28SCB", "--window", "1,2,3"), out, 2, "1,2,3")
+    _refused(_run(pristine, out, "--tile", "31TCJ", "--to", "L1C"), out, 2, "28SCB", "not 31TCJ")

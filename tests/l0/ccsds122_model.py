@@ -1,12 +1,15 @@
 """CCSDS 122.0-B as its text reads: types, sets and words of each block, one coefficient at a time, in plain Python.
 
-Slow, and without any trick of the package: exact fractions for the transform, dictionaries for the sets, strings for
-the bits. It shares nothing with the package but the numbers of the code tables, written here again.
+Slow, and without any trick of the package: exact fractions for the integer transform, the filters themselves for the
+float one, dictionaries for the sets, strings for the bits. It shares nothing with the package but the numbers of the
+code tables, written here again.
 """
 
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil, floor, log2
+from typing import Any
 
 FAMILIES = ((0, 1), (1, 0), (1, 1))
 SYMBOLS = {
@@ -27,6 +30,9 @@ CODES = {
     },
 }
 UNCODED = {2: 1, 3: 3, 4: 3}
+LOW_TAPS = (0.852698679009, 0.377402855613, -0.110624404418, -0.023849465020, 0.037828455507)
+HIGH_TAPS = (-0.788485616406, 0.418092273222, 0.040689417609, -0.064538882629)
+"""Of the float transform, from the middle on: 122.0-B, table 3-1."""
 Word = tuple[str, str, str]
 """Bits, kind, signs; kind empty: sent as it is."""
 
@@ -46,29 +52,45 @@ def _split(x: list[int]) -> list[int]:
     return low + high
 
 
-def transform(image: list[list[int]]) -> list[list[int]]:
-    """Return three levels of the transform, rows before columns."""
+def _filter(x: list[float]) -> list[float]:
+    last = len(x) - 1
+
+    def taps(middle: int, those: tuple[float, ...]) -> float:
+        at = [x[last - abs(last - abs(middle + side * k))] for k in range(1, len(those)) for side in (-1, 1)]
+        return those[0] * x[middle] + sum(those[1 + k // 2] * value for k, value in enumerate(at))
+
+    low = [taps(j, LOW_TAPS) for j in range(0, last, 2)]
+    return low + [taps(j, HIGH_TAPS) for j in range(1, last + 1, 2)]
+
+
+def transform(image: list[list[int]], split: Callable[[list[Any]], list[Any]] = _split) -> list[list[Any]]:
+    """Return three levels of the integer transform, rows before columns."""
     out = [row[:] for row in image]
     for level in range(3):
         lines, columns = len(image) >> level, len(image[0]) >> level
-        rows = [_split(out[j][:columns]) for j in range(lines)]
-        turned = [_split([row[i] for row in rows]) for i in range(columns)]
+        rows = [split(out[j][:columns]) for j in range(lines)]
+        turned = [split([row[i] for row in rows]) for i in range(columns)]
         for j in range(lines):
             for i in range(columns):
                 out[j][i] = turned[i][j]
     return out
 
 
+def transform_float(image: list[list[int]]) -> list[list[float]]:
+    """Return three levels of the float transform, not rounded."""
+    return transform(image, _filter)
+
+
 class Block:
     """A block: DC, and AC coefficients by name, with their weights."""
 
-    def __init__(self, bands: list[list[int]], row: int, column: int) -> None:
+    def __init__(self, bands: list[list[int]], row: int, column: int, weighted: bool) -> None:
         lines, columns = len(bands), len(bands[0])
-        self.dc = bands[row][column] * 8
+        self.dc = bands[row][column] * (8 if weighted else 1)
         self.values: dict[tuple[int, ...], int] = {}
         self.shift: dict[tuple[int, ...], int] = {}
         for i, (down, right) in enumerate(FAMILIES):
-            weights = ((3, 2, 1), (3, 2, 1), (2, 1, 0))[i]
+            weights = ((3, 2, 1), (3, 2, 1), (2, 1, 0))[i] if weighted else (0, 0, 0)
             for generation in range(3):
                 size, part = 1 << generation, 8 >> generation
                 for y in range(size):
@@ -235,24 +257,29 @@ def _width(value: int) -> int:
 
 
 def encode(image: list[list[int]], size: int | None) -> bytes:
-    """Return a strip, of exactly `size` bytes or lossless."""
-    bands, columns = transform(image), len(image[0])
-    blocks = [Block(bands, r, c) for r in range(len(image) // 8) for c in range(columns // 8)]
+    """Return a strip under the integer transform, of exactly `size` bytes or lossless."""
+    return code(transform(image), size, integer=True)
+
+
+def code(bands: list[list[int]], size: int | None, *, integer: bool) -> bytes:
+    """Return a strip of given coefficients."""
+    columns, zeros = len(bands[0]), 3 if integer else 0
+    blocks = [Block(bands, r, c, integer) for r in range(len(bands) // 8) for c in range(columns // 8)]
     deep_dc, deep_ac = max(_width(b.dc) for b in blocks), max(b.depth for b in blocks)
     half = 1 + deep_ac // 2
     q = 0 if deep_dc <= 3 else deep_dc - 3 if deep_dc - half <= 1 else deep_dc - 10 if deep_dc - half > 10 else half
-    q = max(q, 3)
+    q = max(q, zeros)
     head = f"11{0:08b}{deep_dc:05b}{deep_ac:05b}0111" + f"{0:08b}"
     head += f"{size or 0:027b}0{0:05b}11{int(bool(size))}0000" + f"{len(blocks):020b}0000"
-    head += f"1000{12:04b}{columns:020b}0000{0:032b}"
+    head += f"{int(integer)}000{12:04b}{columns:020b}0000{0:032b}"
     width = max(deep_dc - q, 1)
     out = [head, _differences([b.dc >> q for b in blocks], width, -(1 << (width - 1)))]
-    out += ["".join(str(x.dc >> b & 1) for x in blocks) for b in range(q - 1, max(deep_ac, 3) - 1, -1)]
+    out += ["".join(str(x.dc >> b & 1) for x in blocks) for b in range(q - 1, max(deep_ac, zeros) - 1, -1)]
     if deep_ac:
         out.append(_differences([b.depth for b in blocks], ceil(log2(1 + deep_ac)), 0))
     coders = [Coder(b) for b in blocks]
     for b in range(deep_ac - 1, -1, -1):
-        if 3 <= b < q:
+        if zeros <= b < q:
             out.append("".join(str(x.dc >> b & 1) for x in blocks))
         out.append(_plane(coders, b))
     bits = "".join(out)

@@ -99,9 +99,11 @@ class Link:
                 self.packets[d, name] = np.concatenate(parts)
         seconds = round(self.scenes * SCENE_SECONDS + 10)
         self.point_time = START - 5_000_000_000 + np.arange(seconds + 1, dtype=np.int64) * 1_000_000_000
-        self.points = random.normal(0, 7e6, (self.point_time.size, 6))
+        self.points = random.normal(0, 7e3, (self.point_time.size, 6))
+        self.points[:, :3] *= 7.16e6 / np.linalg.norm(self.points[:, :3], axis=1)[:, None]
         self.attitude_time = START - 5_000_000_000 + np.arange(10 * seconds + 1, dtype=np.int64) * 100_000_000
         self.quaternions = random.normal(0, 0.5, (self.attitude_time.size, 4))
+        self.quaternions /= np.linalg.norm(self.quaternions, axis=1)[:, None]
         self.fill()
 
     def first_date(self, detector: int, name: str) -> int:

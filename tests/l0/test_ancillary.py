@@ -1,12 +1,11 @@
-"""Ancillary packets: samples once each, in order, finite; and whether they cover the imaging."""
+"""Ancillary packets: samples once each, in order, finite."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from s2dask.errors import InputError
 from s2dask.instrument.telemetry import APID_AOCS, APID_GPS
-from s2dask.l0.ancillary import Samples, check_coverage, parse_samples
+from s2dask.l0.ancillary import parse_samples
 from s2dask.simulate.coding import ancillary_packets
 
 START = 1_281_614_557_000_000_000
@@ -53,20 +52,8 @@ def test_a_good_sample_is_found_behind_a_bad_one_of_its_date() -> None:
 def test_packets_of_another_size_or_structure_are_passed_over() -> None:
     values = np.ones((3, 4))
     packets = _packets(values)
-    others = [packets[0][:-1], packets[1] + b"\0", b"", *_packets(values * 2, sid=106)]
+    others = [packets[0][:-1], packets[1] + b"\0\0", b"", *_packets(values * 2, sid=106)]
     np.testing.assert_array_equal(parse_samples(others + packets, APID_AOCS).values, values)
     nothing = parse_samples(others, APID_AOCS)
     assert nothing.time.size == 0
     assert nothing.values.shape == (0, 4)
-
-
-def test_coverage() -> None:
-    good = Samples(np.arange(0, 100, 10), np.zeros((10, 4)))
-    check_coverage(good, 0, 90, "attitude", 8)
-    for start, stop in ((-1, 90), (0, 91), (-50, 500)):
-        with pytest.raises(InputError, match="SAD: attitude does not cover the imaging; fetch the whole session"):
-            check_coverage(good, start, stop, "attitude", 8)
-    with pytest.raises(InputError, match="SAD: 10 attitude samples, 11 are needed; fetch the whole session"):
-        check_coverage(good, 10, 80, "attitude", 11)
-    with pytest.raises(InputError, match="0 GPS samples, 6 are needed"):
-        check_coverage(parse_samples([], APID_GPS), 10, 80, "GPS", 6)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from ccsds122_model import encode, transform
+from ccsds122_model import code, encode, transform, transform_float
+from ccsds122_reader import read
 from ccsds122_scenes import packets_of, psnr, texture
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,9 +20,10 @@ from s2dask.instrument.telemetry import ISP_HEAD_BYTES
 from s2dask.io.schema import packet_path
 from s2dask.l0.codec import codec, codec_of_packet
 from s2dask.l0.codec.ccsds122 import Ccsds122, decode_coarse, encode_strip, strip_bytes
+from s2dask.l0.codec.float_wavelet import forward_float, inverse_float
 from s2dask.l0.codec.wavelet import forward, inverse
 from s2dask.l0.codec.words import tables
-from s2dask.production.strip import decode_lines
+from s2dask.production.strip import raw_lines
 
 Strip = NDArray[np.uint16]
 RATES = {2592: (2.97,), 1296: (2.655, 2.4)}
@@ -54,9 +56,39 @@ def _decoded(strip: bytes) -> tuple[Strip, NDArray[np.bool_]]:
 
 @pytest.mark.parametrize("kind", list(SCENES))
 def test_the_stream_is_what_the_text_says(kind: str) -> None:
-    for width, size in ((40, None), (136, 400)):
-        lines = _scene(kind, width, width)
-        assert encode_strip(lines, size) == encode(lines.tolist(), size)
+    lines = _scene(kind, 40, 40)
+    assert encode_strip(lines, None) == encode(lines.tolist(), None)
+    lines, work = _scene(kind, 136, 136), np.empty((16, 136), np.int32)
+    forward_float(lines, work)
+    for size in (150, 400):
+        if len(encode_strip(lines, None)) > size:
+            assert encode_strip(lines, size) == code(work.tolist(), size, integer=False)
+
+
+@pytest.mark.parametrize("kind", list(SCENES))
+def test_another_reader_finds_the_coefficients(kind: str) -> None:
+    lines, work = _scene(kind, 7, 72), np.empty((16, 72), np.int32)
+    found, plane = read(encode_strip(lines, None), 72)
+    assert plane == 0
+    assert found == transform(lines.tolist())
+    size = len(encode_strip(lines, None)) * 2 // 3
+    strip = encode_strip(lines, size)
+    if strip[12] >> 7 == 0 and size > 150:
+        forward_float(lines, work)
+        found, plane = read(strip, 72)
+        known = np.abs(np.abs(np.array(found)) - np.abs(work)) < 1 << plane
+        assert known[2:].all(), "every coefficient is known down to the last complete plane"
+        assert known[:, 9:].all()
+
+
+@pytest.mark.parametrize("kind", list(SCENES))
+def test_the_float_transform_is_that_of_the_filters_and_comes_back(kind: str) -> None:
+    lines = _scene(kind, 3, 72)
+    work, back = np.empty((16, 72), np.int32), np.empty((16, 72), np.int32)
+    forward_float(lines, work)
+    assert np.abs(work - np.array(transform_float(lines.tolist()))).max() < 0.51, "nearest integers"
+    inverse_float(work * 32, back)
+    assert np.abs(back - lines.astype(int)).max() <= 2
 
 
 def test_transform_is_what_the_text_says_and_comes_back() -> None:
@@ -109,10 +141,18 @@ def test_sizes_are_those_of_the_mission() -> None:
 def test_a_fixed_rate_gives_that_size(kind: str, size: int) -> None:
     strip = encode_strip(_scene(kind, size, 1296), size)
     assert len(strip) == size
-    whole = encode_strip(_scene(kind, size, 1296), None)
-    if len(whole) <= size:
+
+
+@pytest.mark.parametrize("kind", sorted(SCENES.keys() - {"points"}))
+def test_what_fits_is_lossless_and_the_rest_is_fill(kind: str) -> None:
+    """But for scattered points, which the integer transform codes in fewer bits than the float one."""
+    lines = _scene(kind, 1, 1296)
+    whole = encode_strip(lines, None)
+    for size in (len(whole), len(whole) + 200):
+        strip = encode_strip(lines, size)
         assert strip[20 : len(whole)] == whole[20:]
         assert not any(strip[len(whole) :])
+        np.testing.assert_array_equal(_decoded(strip)[0], lines)
 
 
 def test_quality_grows_with_the_size() -> None:
@@ -177,14 +217,16 @@ def test_every_split_gives_the_same_lines(tmp_path: Path) -> None:
             np.testing.assert_array_equal(lines, whole[16 * first : 16 * last])
             np.testing.assert_array_equal(flags, bad[16 * first : 16 * last])
     group = zarr.open_group(tmp_path / "l0.zarr", mode="w")
-    facts = {"unit": "S2A", "detectors": [5], "bands": ["B05"], "scenes": 1, "codec": "ccsds122"}
+    facts = {"level": "L0", "unit": "S2A", "detectors": [5], "bands": ["B05"], "scenes": 1, "codec": "ccsds122"}
     group.attrs["s2dask"] = facts
     group.create_array(f"{packet_path(5, 'B05')}/packets", data=packets)
     group.create_array(f"{packet_path(5, 'B05')}/status", data=status)
     for start, stop in ((0, 144), (40, 100), (17, 18), (-64, 200), (79, 81)):
-        first, lines, flags = decode_lines(str(tmp_path / "l0.zarr"), 5, "B05", start, stop)
-        np.testing.assert_array_equal(lines, whole[first : first + lines.shape[0]])
-        np.testing.assert_array_equal(flags, np.repeat(status, 16)[first : first + lines.shape[0]])
+        first, lines = raw_lines(str(tmp_path / "l0.zarr"), 5, "B05", start, stop)
+        flags = np.repeat(status, 16)[first : first + lines.bad.size]
+        np.testing.assert_array_equal(lines.counts, whole[first : first + lines.bad.size])
+        np.testing.assert_array_equal(lines.bad, flags == 1)
+        np.testing.assert_array_equal(lines.degraded, flags == 2)
 
 
 def test_threads_and_repeats_change_nothing() -> None:
@@ -209,9 +251,9 @@ def test_the_coarse_image_is_the_coarsest_level() -> None:
     assert coarse.dtype == np.uint16
     assert bad.tolist() == [False, False, True, True, False, False]
     assert not coarse[bad].any()
-    work, scratch = lines[:16].astype(np.int32), np.empty((16, 2592), np.int32)
-    forward(work, scratch)
-    assert np.abs(coarse[:2].astype(int) - work[:2, :324]).max() <= 8
+    work = np.empty((16, 2592), np.int32)
+    forward_float(lines[:16], work)
+    assert np.abs(coarse[:2] - work[:2, :324] / 8).max() <= 8
     means = lines.reshape(6, 8, 324, 8).mean((1, 3))
     assert np.abs(coarse - means)[~bad].mean() < 0.1 * lines.std()
     np.testing.assert_array_equal(decode_coarse(packets[0]), coarse[:2])

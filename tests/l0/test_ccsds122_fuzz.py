@@ -20,6 +20,7 @@ STRIPS = {
     "ground": encode_strip(texture(1296, seed=1), SIZE),
     "noise": encode_strip(np.random.default_rng(0).integers(0, 4096, (16, 1296), np.uint16), SIZE),
     "flat": encode_strip(np.full((16, 1296), 123, np.uint16), SIZE),
+    "lossless": encode_strip(texture(1296, seed=1, contrast=40.0), None).ljust(SIZE, b"\0"),
 }
 HEAD = 20
 
@@ -93,8 +94,8 @@ def test_a_head_of_another_image_is_bad() -> None:
         strip[bit // 8] ^= 0x80 >> bit % 8
         strips.append(strip)
     bad = _check(strips)
-    free = {*range(10, 20), *range(32, 59), 67, 92, 93}
-    """Depths, SegByteLimit, UseFill, which of two code options the encoder chose by: all that may differ."""
+    free = {*range(10, 20), *range(32, 59), 67, 92, 93, 96}
+    """Depths, SegByteLimit, UseFill, which of two code options the encoder chose by, transform: all that may differ."""
     assert set(np.flatnonzero(~bad).tolist()) <= free
 
 

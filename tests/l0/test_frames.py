@@ -166,12 +166,39 @@ def test_missing_bytes_cost_one_frame_and_a_cut_end_too(frames: Bytes) -> None:
     assert cut.skipped_bytes == CADU_BYTES - 3
 
 
-def test_a_damaged_marker_costs_one_frame(frames: Bytes) -> None:
-    some = frames.copy()
-    some[17, 2] ^= 4
-    found = decode_frames(some.ravel(), "file")
+def _wrong_marker(frames: Bytes, at: int, bits: int) -> Bytes:
+    out = frames.copy()
+    places = np.random.default_rng(bits).choice(32, bits, replace=False)
+    marker = np.unpackbits(out[at, :4])
+    marker[places] ^= 1
+    out[at, :4] = np.packbits(marker)
+    return out
+
+
+@pytest.mark.row("IPF-01")
+@pytest.mark.parametrize("bits", [1, 2, 3, 4])
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_marker_with_a_few_wrong_bits_costs_nothing(frames: Bytes, bits: int, inverted: bool) -> None:
+    some = _wrong_marker(_wrong_marker(frames, 17, bits), len(frames) - 1, bits)
+    found = decode_frames(np.where(inverted, ~some, some).ravel(), "file")
+    assert _same(found, frames)
+    assert (found.skipped_bytes, found.counters.damaged_markers) == (0, 2)
+    assert found.notes["marker"][[16, 17]].tolist() == [0, bits]
+    # damage in the frame as well: its codewords decide
+    hurt = some.copy()
+    hurt[17, 100] ^= 1
+    assert _same(decode_frames(hurt.ravel(), "file"), frames)
+    hurt[17, 4:] = np.random.default_rng(0).integers(0, 256, CADU_BYTES - 4, np.uint8)
+    lost = decode_frames(hurt.ravel(), "file")
+    assert _same(lost, np.delete(frames, 17, 0))
+    assert lost.skipped_bytes == CADU_BYTES
+
+
+@pytest.mark.parametrize("bits", [5, 12])
+def test_a_worse_marker_costs_its_frame(frames: Bytes, bits: int) -> None:
+    found = decode_frames(_wrong_marker(frames, 17, bits).ravel(), "file")
     assert _same(found, np.delete(frames, 17, 0))
-    assert found.skipped_bytes == CADU_BYTES
+    assert (found.skipped_bytes, found.counters.damaged_markers) == (CADU_BYTES, 0)
 
 
 def test_another_version_of_the_frame_header_is_no_frame(frames: Bytes) -> None:

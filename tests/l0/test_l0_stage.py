@@ -82,6 +82,8 @@ def test_a_clean_session_comes_back_bit_by_bit(link: Link, tmp_path: Path) -> No
     assert {key: plan.counters[key] for key in wrong} == dict.fromkeys(wrong, 0)
     assert plan.counters["frames"] == sum(len(link.channel(c)) for c in (1, 2))
     assert plan.gaps == ()
+    assert plan.degraded == ()
+    assert (plan.datation.gps_sync, plan.datation.used_model) == (True, "INITIAL")
     for (d, name), table in plan.tables.items():
         assert abs(table.first_line_date - link.first_date(d, name)) < 60
     assert plan.residual <= 90
@@ -93,6 +95,44 @@ def test_a_clean_session_comes_back_bit_by_bit(link: Link, tmp_path: Path) -> No
     np.testing.assert_array_equal(plan.points.time, link.point_time)
     np.testing.assert_array_equal(plan.attitude.values, link.quaternions)
     np.testing.assert_array_equal(plan.attitude.time, link.attitude_time)
+
+
+class _Adrift(Link):
+    """A link whose clock GPS does not steer: 3e-5 too slow, each date up to 3 us off."""
+
+    PERIOD = LINE_PERIOD * (1 + 3e-5)
+
+    def line_date(self, detector: int, name: str, line: NDArray[np.int64]) -> NDArray[np.int64]:
+        since = np.round(line * (self.PERIOD * band(name).line_factor * 1e9)).astype(np.int64)
+        return self.first_date(detector, name) + since
+
+    def dates(self, detector: int, name: str) -> NDArray[np.int64]:
+        number = 16 * np.arange(self.scenes * band(name).packets_per_scene)
+        jitter = np.random.default_rng([detector, band(name).index]).integers(-3000, 3001, number.size)
+        return self.line_date(detector, name, number) + jitter
+
+
+@pytest.mark.row("IPF-03")
+def test_a_clock_without_gps_dates_lines_to_a_microsecond(tmp_path: Path) -> None:
+    link = _Adrift((6, 7), ("B01", "B11"), 4)
+    files = _whole(link)
+    files[1] = [np.delete(link.channel(1), np.s_[700:760], 0)]
+    plan = _decoded(tmp_path, files)
+    assert (plan.datation.gps_sync, plan.datation.used_model, plan.scenes) == (False, "CORRECTED", 4)
+    assert plan.datation.line_period == pytest.approx(_Adrift.PERIOD, rel=1e-7)
+    assert plan.datation.residual == pytest.approx(3000 / np.sqrt(3), rel=0.1)
+    assert plan.degraded == ()
+    expected = _expected(link, 1, range(700, 760)) | _expected(link, 2, [])
+    for (d, name), fit in plan.datation.dates.items():
+        line = np.arange(4 * band(name).lines_per_scene)
+        assert np.abs(fit.at(line) - link.line_date(d, name, line)).max() < 1000
+        assert plan.tables[d, name].first_line_date == fit.first_line_date
+        per = band(name).packets_per_scene
+        got = [gather_packets(plan, d, name, scene) for scene in range(4)]
+        np.testing.assert_array_equal(np.concatenate([g["status"] for g in got]), expected[d, name])
+        # those that did not come keep the pace
+        times = np.concatenate([g["packet_time"] for g in got])
+        assert np.abs(times - link.line_date(d, name, 16 * np.arange(4 * per))).max() < 4000
 
 
 def test_steps_have_their_operational_names() -> None:
@@ -267,15 +307,47 @@ def test_a_session_without_images_is_refused(small: Link, tmp_path: Path) -> Non
         _decoded(tmp_path, {2: [small.frames[2][2]]})
 
 
-def test_a_session_without_ancillary_data_is_refused(small: Link, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="SAD: 0 GPS samples, 6 are needed; fetch the whole session"):
-        _decoded(tmp_path, {2: [small.frames[2][20]]})
+@pytest.mark.row("IPF-04")
+def test_a_session_without_ancillary_data_is_degraded_and_whole(small: Link, tmp_path: Path) -> None:
+    plan = _decoded(tmp_path, {2: [small.frames[2][20]]})
+    assert plan.degraded == ("GPS: 0 samples, 6 are needed", "attitude: 0 samples, 8 are needed")
+    assert (_status(plan, small)[6, "B01"] == COMPLETE).all()
 
 
-def test_ancillary_data_that_end_too_early_are_refused(small: Link, tmp_path: Path) -> None:
+@pytest.mark.row("IPF-04")
+def test_ancillary_data_that_end_too_early_degrade_the_strip(small: Link, tmp_path: Path) -> None:
     house = small.frames[2][2]
-    with pytest.raises(InputError, match=r"SAD: (GPS|attitude) does not cover the imaging"):
-        _decoded(tmp_path, {2: [np.concatenate([small.frames[2][20], house[: len(house) // 2]])]})
+    plan = _decoded(tmp_path, {2: [np.concatenate([small.frames[2][20], house[: len(house) // 2]])]})
+    assert any("the imaging is not covered" in reason for reason in plan.degraded)
+    assert (_status(plan, small)[6, "B01"] == COMPLETE).all()
+
+
+def test_frames_and_reception_of_packets(link: Link, tmp_path: Path) -> None:
+    """Which frames carry a packet, over file borders, lost frames and the wrap of the counter."""
+    link = Link((6, 7), ("B01", "B11"), 2, {4: 2**24 - 50, 20: 7})
+    one, two, lost = link.channel(1), link.channel(2), 333
+    plan = _decoded(tmp_path, {1: [one[:200], np.delete(one[200:], lost - 200, 0)], 2: [two]})
+    for d, name in link.packets:
+        rows, first = link.sequence(2 if d == 6 else 1), 7 if d == 6 else 2**24 - 50
+        end = np.cumsum([link.packets[k[0], k[1]].shape[1] for k in rows])
+        mine = [i for i, k in enumerate(rows) if k[:2] == (d, name)]
+        begin = (end[mine] - link.packets[d, name].shape[1]) // 1904
+        frames = (end[mine] - 1) // 1904 - begin + 1
+        table = plan.tables[d, name]
+        np.testing.assert_array_equal(table.frame, ((first + begin) % 2**24)[table.number])
+        np.testing.assert_array_equal(table.frames, frames[table.number])
+        got = np.concatenate([gather_packets(plan, d, name, scene)["frames"] for scene in range(2)])
+        np.testing.assert_array_equal(got[table.number], frames[table.number])
+        assert not np.delete(got, table.number).any()
+    heard = {r.virtual: r for r in plan.reception}
+    count = {v: len(f) for c in (1, 2) for v, f in link.frames[c].items()}
+    assert (heard[4].first, heard[4].frames, heard[4].missing, heard[4].gaps) == (2**24 - 50, count[4] - 1, 1, 1)
+    assert (heard[20].frames, heard[20].missing, heard[2].frames) == (count[20], 0, count[2])
+    assert (heard[4].begun, heard[4].ended, heard[20].begun, heard[2].ended) == (0.0, 1.0, 0.0, 1.0)
+    assert heard[20].ended == heard[2].begun == count[20] / (count[20] + count[2])
+    start, stop = 10**12, 10**12 + count[4] * 1_000_000
+    times = heard[4].times(np.array([2**24 - 50, 2**24 - 1, 0, count[4] - 51]), start, stop)
+    assert (times - start).tolist() == [0, 49_000_000, 50_000_000, (count[4] - 1) * 1_000_000]
 
 
 def test_a_virtual_channel_of_the_other_half_is_refused(small: Link, tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_housekeeping_telemetry_is_kept_apart(link: Link, tmp_path: Path) -> Non
     (kept,) = tmp_path.rglob("*.hktm")
     found = split_frames(np.fromfile(kept, np.uint8), kept.name)
     assert {int(v) for v in found[:, 1] & 0x3F} == {7}
-    np.testing.assert_array_equal(found[:, 8:], plain(house)[:, 12 : 12 + 1904])
+    np.testing.assert_array_equal(found, plain(house)[:, 4 : 4 + 1912])
 
 
 def test_small_files_do_not_cost_a_packet(link: Link, tmp_path: Path) -> None:

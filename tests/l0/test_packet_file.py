@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from link_model import framed, plain
 
 from s2dask.errors import InputError
 from s2dask.instrument import BANDS
-from s2dask.instrument.telemetry import ASM_BYTES, CADU_BYTES, HKTM_FRAME_BYTES, SAD_STRUCTURE_AT
+from s2dask.instrument.telemetry import CADU_BYTES, HKTM_FRAME_BYTES, SAD_STRUCTURE_AT
 from s2dask.l0.packet_file import (
     DAY,
     annotations,
@@ -22,10 +21,9 @@ from s2dask.l0.packet_file import (
     read_frame_notes,
     read_packets,
     split_frames,
-    transfer_frames,
 )
 from s2dask.l0.packets import index_packets
-from s2dask.simulate.coding import SPACECRAFT_ID, ancillary_packets, idle_packet, image_packets
+from s2dask.simulate.coding import ancillary_packets, image_packets
 
 MANIFEST = re.compile(r'size="(\d+)">\s*<fileLocation[^>]*href="([^"]*)"[^>]*>\s*<checksum[^>]*>([^<]*)<')
 
@@ -172,16 +170,13 @@ def test_frames_of_a_measurement_file() -> None:
     np.testing.assert_array_equal(split_frames(data, "x").reshape(-1), data)
 
 
-def test_housekeeping_frames_are_kept_as_they_came() -> None:
-    """A virtual channel of its own: the frames without marker and code."""
-    made = framed([idle_packet(5000), idle_packet(900)], 7, 2**24 - 2)
-    bare = plain(made)[:, ASM_BYTES : ASM_BYTES + HKTM_FRAME_BYTES]
-    n = len(bare)
-    counter = (2**24 - 2 + np.arange(n)) % 2**24
-    pointer = (bare[:, 6].astype(np.int64) << 8 | bare[:, 7]) & 0x7FF
-    ours = transfer_frames(np.full(n, SPACECRAFT_ID, np.uint8), np.full(n, 7, np.uint8), counter, pointer, bare[:, 8:])
-    assert ours.tobytes() == bare.tobytes()
-    np.testing.assert_array_equal(split_frames(ours.reshape(-1), "x"), ours)
+def test_defects_of_frames_are_noted() -> None:
+    notes = frame_notes(
+        np.array([5, 6, 7]), CADU_BYTES, 2, np.array([False, True, False]), np.array([0, 1, 4], np.uint8)
+    )
+    found = read_frame_notes(notes, "x")
+    assert found.status.tolist() == [0x8000, 0xA001, 0x8004]
+    assert found.channel.tolist() == [2, 2, 2]
 
 
 @settings(max_examples=200, derandomize=True, deadline=None)

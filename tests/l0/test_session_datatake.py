@@ -101,3 +101,14 @@ def test_a_loss_is_no_cut_when_the_pace_is_kept_and_the_lost_frames_explain_it()
 def test_detectors_that_never_were_on_together_are_two_datastrips() -> None:
     images = {(6, "B01"): _image([0, 1]), (7, "B01"): _image([0, 1], START + 50_000_000_000)}
     assert len(cut_datastrips(images, 10**9)) == 1
+
+
+@pytest.mark.parametrize(("drift", "jitter"), [(2e-5, 0), (-5e-5, 2000), (0.0, 6000)])
+def test_a_clock_without_gps_does_not_cut_a_datastrip(drift: float, jitter: int) -> None:
+    random = np.random.default_rng(3)
+    whole = np.repeat(START + np.round(np.arange(30) * SCENE * (1 + drift)).astype(np.int64), 24)
+    packets = whole + random.integers(-jitter, jitter + 1, whole.size)
+    assert cut_datastrips({(6, "B01"): ImageChannel(packets, 1000)}, 0) == []
+    lost = ImageChannel(np.delete(packets, np.s_[24 * 10 : 24 * 15]), 1000)
+    assert cut_datastrips({(6, "B01"): lost}, 5000) == []
+    assert len(cut_datastrips({(6, "B01"): lost}, 0)) == 1

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from link_model import SESSION, dsib, write_session
 
-from s2dask.errors import InputError, InputMissing
+from s2dask.errors import ConfigurationError, InputError, InputMissing
 from s2dask.instrument.telemetry import CADU_BYTES
 from s2dask.l0.blocks import Promise
 from s2dask.l0.dsib import parse_dsib
@@ -218,9 +218,30 @@ def test_a_session_through_edrs_takes_the_same_path(tmp_path: Path) -> None:
     assert session.start.isoformat() == "2020-08-16T12:02:19+00:00"
     assert session.facts()["reception_station"] == "EDRS"
     folder.rename(tmp_path / "there")
-    with pytest.raises(InputError, match="nothing tells the unit"):
+    with pytest.raises(ConfigurationError, match=r"nothing tells the unit; an EDRS .* add --unit S2A"):
         scan_session(str(tmp_path))
     assert scan_session(str(tmp_path), unit="S2C").unit == "S2C"
+
+
+def test_what_is_told_may_not_contradict_the_identifier(folder: Path) -> None:
+    assert survey(str(folder), "S2A", orbit=26904).orbit == 26904
+    with pytest.raises(ConfigurationError, match="the session is of S2A, not of S2B"):
+        survey(str(folder), "S2B")
+    with pytest.raises(ConfigurationError, match="the session is of orbit 26904, not of 7"):
+        survey(str(folder), orbit=7)
+    with pytest.raises(ConfigurationError, match="no orbit 0"):
+        survey(str(folder), orbit=0)
+
+
+def test_whole_is_complete_to_the_byte(folder: Path) -> None:
+    assert survey(str(folder)).whole
+    path = _file(folder, 1, 2)
+    path.write_bytes(path.read_bytes()[:CADU_BYTES])
+    state = survey(str(folder))
+    assert (state.complete, state.whole, state.lacking) == (True, False, ())
+    path.unlink()
+    _dsib(folder, 2).unlink()
+    assert survey(str(folder)).lacking == ("DSIB of channel 2", path.name)
 
 
 @pytest.mark.row("OPS-05")

@@ -81,6 +81,12 @@ def _telemetry(
     return truth, raw
 
 
+def _coded(image: np.ndarray, shift: int) -> np.ndarray:
+    out = np.empty(image.shape, np.uint16)
+    code(image, shift, out)
+    return out
+
+
 def _good(raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {n: np.zeros(image.shape[0], bool) for n, image in raw.items()}
 
@@ -210,7 +216,7 @@ def test_the_single_pass_equals_the_steps_one_after_the_other(
     granule = process_granule(DETECTOR, first, WHOLE_RAW, bad, PARAMETERS)
     steps = process_granule(DETECTOR, first, WHOLE_RAW, bad, PARAMETERS, INTERMEDIATES[-1])
     for n, image in granule.items():
-        np.testing.assert_array_equal(image.counts, code(steps[n], PARAMETERS.shift))
+        np.testing.assert_array_equal(image.counts, _coded(steps[n], PARAMETERS.shift))
 
 
 def test_intermediates_are_the_physics_they_are_named_after() -> None:
@@ -324,7 +330,9 @@ def test_parameters_come_from_the_gipps_of_the_sensing_time(tmp_path: Path) -> N
 
 def test_the_steps_name_the_gipps_that_they_read() -> None:
     assert [step.name for step in STEPS] == ["RADIO_AB", "RADIO_FINALIZE"]
-    assert set(STEPS[0].gipp + STEPS[1].gipp) == {"BLINDP", "R2EQOG", "R2CRCO", "R2DEPI", "R2ABCA"}
+    always = {"BLINDP", "R2EQOG", "R2CRCO", "R2DEPI", "R2ABCA"}
+    where_there = {"R2PARA", "R2SWIR", "R2DEFI", "R2BINN", "R2NOMO", "R2DECT", "R2DENT", "R2WAFI", "R2L2NC"}
+    assert set(STEPS[0].gipp + STEPS[1].gipp) == always | where_there
     assert margins(PARAMETERS) == {"B04": 3, "B01": 3, "B10": 3, "B11": 9, "B12": 9}
 
 
@@ -342,13 +350,27 @@ def test_what_does_not_fit_is_refused() -> None:
             process_granule(DETECTOR, first, raw, bad, PARAMETERS, window=strange)
     with pytest.raises(ConfigurationError, match="outside the lines given"):
         process_granule(DETECTOR, first, raw, bad, PARAMETERS, window={"B04": (0, 25)})
+    with pytest.raises(ConfigurationError, match="B04: 2 degraded flags for 24 lines"):
+        process_granule(DETECTOR, first, raw, bad, PARAMETERS, degraded={"B04": np.zeros(2, bool)})
+    with pytest.raises(ConfigurationError, match="no step 'polish'"):
+        process_granule(DETECTOR, first, raw, bad, PARAMETERS, only={"polish"})
     optical = np.zeros((13, 13))
     optical[0, 1] = 1e-3
     with pytest.raises(ConfigurationError, match="outside B10, B11, B12"):
         RadiometricParameters("S2A", DETECTOR, {}, crosstalk=optical)
+    optical[1, 1] = np.nan
+    with pytest.raises(ConfigurationError, match="GIP_R2CRCO OPTICAL"):
+        RadiometricParameters("S2A", DETECTOR, {}, optical=optical)
     p = INSTRUMENT["B04"]
     good = {"dark": p.dark, "blind": (0,), "model": CUBIC, "response": p.response, "gain": 4.0, "solar_irradiance": 1.0}
-    for wrong in ({"dark": p.dark[:3]}, {"response": p.response[:, 1:]}, {"binning": (0.5, 0.5)}, {"blind": ()}):
+    for wrong in (
+        {"dark": p.dark[:3]},
+        {"response": p.response[:, 1:]},
+        {"binning": (0.5, 0.5)},
+        {"blind": ()},
+        {"missing_lines": -1},
+        {"arrangement": np.ones((3, 5))},
+    ):
         with pytest.raises(ConfigurationError, match="B04"):
             band_parameters("B04", **(good | wrong))
     assert set(BANDS) >= set(PARAMETERS.bands)

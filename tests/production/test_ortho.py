@@ -28,6 +28,7 @@ from s2dask.l1c.classification import CIRRUS
 from s2dask.production.blocks import Blocking
 from s2dask.production.ortho import (
     CLASSIFICATION,
+    Resampling,
     finish_tile,
     start_tile,
     strip_lines,
@@ -91,7 +92,7 @@ def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     t = strip.trajectory
     later = round(SKIPPED_SCENES * 2304 * strip.line_period * 1e9)
     attrs = {
-        "unit": "S2A", "detectors": list(DETECTORS), "bands": list(BANDS), "scenes": 1, "codec": "raw12",
+        "level": "L0", "unit": "S2A", "detectors": list(DETECTORS), "bands": list(BANDS), "scenes": 1, "codec": "raw12",
         "line_period": strip.line_period, "aux": str(aux), "baseline": "05.11",
         "datatake_id": "GS2A_20200816T120221_026904_N05.11", "absolute_orbit": 26904, "relative_orbit": 23,
         "sensing_start_gps": strip.sensing[0], "sensing_stop_gps": strip.sensing[1],
@@ -236,3 +237,22 @@ def test_what_the_swath_misses_is_no_data_but_no_loss(session: Session, tmp_path
 
 def test_lines_of_a_strip(session: Session) -> None:
     assert strip_lines(strip_facts(session.l0)) == {"B03": 2304, "B10": 384, "B11": 1152}
+
+
+def test_another_interpolation_and_its_noise_gain(session: Session, tile: str, tmp_path: Path) -> None:
+    url = str(tmp_path / "bicubic.zarr")
+    how = Resampling("bicubic", "lower", noise_gain=True)
+    init = json.loads(json.dumps(start_tile(session.l0, session.aux, GRID, BLOCKING, url, how)))
+    for block in BLOCKING.blocks(GRID, 20):
+        write_ortho(session.l0, session.l1b, session.aux, url, block, init)
+    assert (init["attrs"]["filter"], init["attrs"]["cut"]) == ("BCO", "lower")
+    gain = open_array(url, schema.noise_gain_path(20, "B11"))[...]
+    # between four pixels the bicubic weighs with the squares of (-1, 9, 9, -1) / 16, on a pixel with one
+    assert gain.min() == pytest.approx((164 / 256) ** 2, abs=2e-3)
+    assert gain.max() == pytest.approx(1.0, abs=2e-2)
+    ours, theirs = (open_array(u, schema.footprint_path(20, "B11"))[...] for u in (url, tile))
+    assert (ours == 8).sum() > (theirs == 8).sum()
+    ours, theirs = (open_array(u, schema.reflectance_path(20, "B11"))[...] for u in (url, tile))
+    assert 0 < np.abs(ours.astype(int) - theirs)[theirs > 0].mean() < 60
+    expected = schema.l1c(GRID, DETECTORS, BANDS, chunks=BLOCKING.chunks(), noise_gain=True)
+    assert list(differences(url, expected)) == []

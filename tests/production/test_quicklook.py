@@ -74,7 +74,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     work, l0 = folder / "work", str(folder / "l0.zarr")
     work.mkdir()
     results = [decode_file(f, c.number, str(work)) for c in found.channels for f in c.files]
-    ingest.start_strips(results, found, str(folder / "session/aux"), l0, str(work))
+    ingest.update_strips(results, found, str(folder / "session/aux"), l0, str(work))
     ingest.write_packets(l0, str(work), 6, 0, QL)
     return Session(folder, l0, quicklook(l0, None, folder / "quicklook.png"))
 

@@ -35,7 +35,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     # not the terrain of the location code: the simulator traces rays by its own route; an encoder is a format, and
     # what the decoder makes of it is compared with the image before it
     "simulate": {"io", "l0.codec.ccsds122", *(f"auxdata.{m}" for m in ("datastrip", "iers", "meteo", "time"))}
-    | {f"auxdata.{m}" for m in ("gipp_geometry", "gipp_radiometry", "gipp_set")},
+    | {f"auxdata.{m}" for m in ("acquisition", "gipp_file", "gipp_geometry", "gipp_radiometry", "gipp_radiometry_text")}
+    | {f"auxdata.gipp_{m}" for m in ("binning", "defect_filters", "equalisation", "filters", "rearrangement", "record")}
+    | {f"auxdata.gipp_{m}" for m in ("restoration", "scenario", "set")},
 }
 """By package, beside itself and the foundations; a level's modules are `algorithm` or `stage`."""
 

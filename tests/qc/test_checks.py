@@ -21,7 +21,7 @@ def test_what_was_not_measured_is_an_error() -> None:
     assert global_status(results[:1]) == "PASSED"
 
 
-@pytest.mark.parametrize("level", ["L0", "L1B", "L1C", "L2A"])
+@pytest.mark.parametrize("level", ["L0", "L1A", "L1B", "L1C", "L2A"])
 def test_every_level_has_checks(level: str) -> None:
     checks = checklist(level)
     assert checks

@@ -9,7 +9,6 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import rasterio
 from release_model import GRID, NAMES, make_l1c, make_l2a
@@ -17,12 +16,8 @@ from release_model import GRID, NAMES, make_l1c, make_l2a
 from s2dask.errors import ConfigurationError, InputMissing
 from s2dask.io import schema
 from s2dask.io.opener import open_tree
-from s2dask.io.storage import open_array
-from s2dask.io.template import create, set_attributes
-from s2dask.io.validation import differences
+from s2dask.io.template import create
 from s2dask.release.publish import publish, release_l1c, release_l2a, verify
-from s2dask.release.tile_store import TileStore
-from s2dask.release.zarr_copy import copy_zarr
 
 
 def text(name: str, content: str = "x") -> Callable[[Path], None]:
@@ -138,24 +133,3 @@ def test_a_tile_that_lacks_a_variable_is_not_delivered(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="l1c_classification"):
         release_l1c(url, str(tmp_path / "out"))
     assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_copy_has_the_same_values_in_the_delivery_codec(tmp_path: Path) -> None:
-    url = make_l2a(tmp_path / "work.zarr")
-    set_attributes(url, {"other": 1})
-    target = copy_zarr(TileStore.open(url), str(tmp_path / "copy.zarr"))
-    spec = schema.l2a(GRID, 2)
-    assert list(differences(target, spec)) == list(differences(url, spec))
-    before, after = TileStore.open(url), TileStore.open(target)
-    assert before.arrays.keys() == after.arrays.keys()
-    for path in before.arrays:
-        np.testing.assert_array_equal(before.read(path), after.read(path))
-        attrs = after.arrays[path].attrs.asdict()
-        assert attrs.pop("coordinates", None) == attrs.get("grid_mapping")
-        assert before.arrays[path].attrs.asdict() == attrs
-        assert before.arrays[path].chunks == after.arrays[path].chunks
-    codec = open_array(target, "measurements/reflectance/r10m/b02").compressors[0]
-    assert "zstd" in str(codec)
-    assert open_tree(target).attrs["other"] == 1
-    assert "spatial_ref" in open_tree(target)["measurements/reflectance/r10m"].coords
-    assert "WGS 84 / UTM zone 28N" in open_tree(target)["measurements/reflectance/r10m/spatial_ref"].attrs["crs_wkt"]

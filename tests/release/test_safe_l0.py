@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from s2dask.io.safe_l0 import (
 )
 from s2dask.io.safe_l0_metadata import datastrip_facts, granule_facts
 from s2dask.release.names import AncillaryName, DatastripName, GranuleName, parse_iso
+from s2dask.release.safe_l0_ancillary import annotation
 from s2dask.release.safe_l0_xml import datastrip_metadata, granule_metadata
 
 Tree = tuple[str, tuple[tuple[str, str], ...], object, tuple["Tree", ...]]
@@ -120,6 +122,13 @@ def test_the_heads_of_cut_band_files_are_read_on_request(reference_data: Path) -
         # CUC 4+3 of the packet is the sensing time of the metadata, 18 s of GPS ahead
         assert records.time[0] == pytest.approx(gps_date("2019-10-01T08:37:08.840101"), abs=1000)
         assert records.packets.shape == (1, band(name).packet_length)
+        # when it was received, 86 minutes after it was taken, and in as many frames as its length needs
+        received = datetime(2000, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(records.downlink[0]) // 1000)
+        assert timedelta(0) <= received - datetime(2019, 10, 1, 10, 3, 21, 645000, tzinfo=UTC) < timedelta(seconds=4)
+        least = -(-band(name).packet_length // 1904)
+        assert int(records.frames[0]) in (least, least + 1)
+        again = annotation(20, band(name).packet_length, 0, int(records.frames[0]), int(records.downlink[0]))
+        assert again == records.annotation[0].tobytes()
         variables = band_variables(records, band(name))
         assert (variables["status"] == LOST).sum() == band(name).packets_per_scene - 1
         assert variables["status"][0] == 2

@@ -21,6 +21,20 @@ from s2dask.release.safe_l0 import write_safe_l0
 
 DETECTORS, NAMES, SCENES = (6, 7), ("B09", "B12"), 3
 START = 1_281_614_561_083_370_687
+RECEPTION = (7_533 * 86_400 + 36_201) * 10**9 + 645_123_000
+"""2020-08-16T10:03:21.645123, since 2000 [ns]."""
+DATATION = {
+    "used_model": "CORRECTED", "gps_sync": False, "residual_rms": 3210.0, "rejected": 2,
+    "residuals": [
+        {"detector": d, "band": name, "rms": 3000.0 + d, "max": 9000.0, "rejected": 1}
+        for d in (6, 7) for name in ("B09", "B12")
+    ],
+}  # fmt: skip
+DEGRADED_SAD = "GPS: 1 gaps of up to 6.000 s, 5 s can be interpolated"
+RECEIVED = {
+    "channel": 2, "frames": 4000, "missing_frames": 12, "gaps": 2, "first_counter": 5,
+    "start": "2020-08-16T10:03:21.645000Z", "stop": "2020-08-16T10:03:25.000000Z",
+}  # fmt: skip
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -68,7 +82,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
         "datatake_id": "GS2A_20200816T120223_026904_N05.11", "sensing_start": "2020-08-16T12:02:23.098Z",
         "sensing_start_gps": first[0][0], "sensing_stop_gps": first[1][1] + round(SCENES * SCENE_SECONDS * 1e9),
         "line_period": LINE_PERIOD, "detectors": list(DETECTORS), "bands": list(NAMES), "scenes": SCENES,
-        "codec": "ccsds122", "location": _location(),
+        "codec": "ccsds122", "location": _location(), "datation": DATATION, "degraded": [DEGRADED_SAD],
+        "downlink": {"virtual_channels": {"20": RECEIVED}},
     }  # fmt: skip
     create(url, schema.l0(DETECTORS, NAMES, SCENES, "ccsds122", 12, 30), {"s2dask": attrs})
     seconds = START - 3_000_000_000 + np.arange(12) * 1_000_000_000
@@ -95,6 +110,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
             write_whole(url, f"{where}/sequence_count", np.arange(time.size) % per)
             write_whole(url, f"{where}/packet_time", time)
             write_whole(url, f"{where}/status", status)
+            came = status != 1
+            write_whole(url, f"{where}/frames", np.where(came, 7 + np.arange(time.size) % 2, 0))
+            write_whole(
+                url, schema.downlink_path(d, name), np.where(came, RECEPTION + 250_000 * np.arange(time.size), 0)
+            )
     return url
 
 
@@ -134,6 +154,44 @@ def test_lost_and_degraded_packets_are_counted_where_they_are(safe: list[Path]) 
 
 def _read(url: str, path: str) -> np.ndarray:
     return np.asarray(zarr.open_array(url, path=path, mode="r")[...])
+
+
+def test_annotations_tell_when_and_in_how_many_frames_packets_came(safe: list[Path]) -> None:
+    granule = read_granule(next(p for p in safe if "_D07_" in p.name))
+    records = granule.bands["B12"]
+    heads = records.annotation
+    day, milli, micro = 7_533, 36_201_645, 123
+    assert heads[0].tobytes()[:10] == bytes(2) + day.to_bytes(2, "big") + milli.to_bytes(4, "big") + micro.to_bytes(
+        2, "big"
+    )
+    np.testing.assert_array_equal(records.downlink, RECEPTION + 250_000 * np.arange(72))
+    np.testing.assert_array_equal(records.frames, 7 + np.arange(72) % 2)
+    assert set(heads[:, 17].tolist()) == {0x80 | 4}
+
+
+@pytest.mark.row("IPF-03")
+def test_the_residuals_of_a_regression_are_in_the_metadata(safe: list[Path]) -> None:
+    facts = read_datastrip(safe[0])
+    assert (facts.model, facts.gps_sync, facts.residual) == ("CORRECTED", False, 3.21e-6)
+    assert facts.theoretical_period == round(1e3 * LINE_PERIOD, 9)
+    assert facts.residuals == {
+        f"DATA_B{band(n).index:02d}_{d:02d}_20200816T120223": round(3e-6 + 1e-9 * d, 12) for d in (6, 7) for n in NAMES
+    }
+
+
+@pytest.mark.row("IPF-04")
+def test_the_report_of_the_sensor_tells_what_is_degraded(safe: list[Path]) -> None:
+    (path,) = (safe[0] / "QI_DATA").glob("*SENSOR_QUALITY_report.xml")
+    found = {
+        str(check.find("{*}inspection").get("id")): (  # type: ignore[union-attr]
+            check.find("{*}inspection").get("status"), check.findtext("{*}message"),  # type: ignore[union-attr]
+        )
+        for check in etree.parse(path).getroot().iter("{*}check")
+    }  # fmt: skip
+    assert found["Degraded_SAD"] == ("FAILED", DEGRADED_SAD)
+    assert found["Datation_Model_GPS_SYNC"] == ("FAILED", "GPS is not synchronized.")
+    assert found["Datation_Model_RMOY"] == ("PASSED", "RMOY is 3.210e-06 s")
+    assert found["Downlink_VC20"] == ("FAILED", "4000 frames came, 12 are missing in 2 gaps")
 
 
 def test_everything_comes_back(store: str, safe: list[Path], tmp_path: Path) -> None:

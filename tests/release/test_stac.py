@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from release_model import GRID, NAMES, make_l1c, make_l2a
 
-from s2dask.io.opener import open_tree
-from s2dask.release.stac import put_stac, stac_item, write_stac
+from s2dask.release.stac import root_attributes, stac_item, write_stac
 from s2dask.release.tile_store import TileStore
 
 
@@ -45,12 +44,12 @@ def test_every_prefix_is_declared_and_every_extension_used(tmp_path: Path) -> No
     assert {{"projection": "proj"}.get(name, name) for name in declared} == used
 
 
-def test_file_and_root_attribute(tmp_path: Path) -> None:
-    url = make_l1c(tmp_path / "t.zarr")
-    item = stac_item(TileStore.open(url))
-    put_stac(url, item)
+def test_file_and_root_attributes(tmp_path: Path) -> None:
+    store = TileStore.open(make_l1c(tmp_path / "t.zarr"))
+    item = stac_item(store)
     path = write_stac(item, tmp_path / "item.json")
-    stored = open_tree(url).attrs
-    assert stored["stac_discovery"] == json.loads(path.read_text("utf-8")) == item
-    assert stored["other_metadata"]["horizontal_CRS_code"] == "EPSG:32628"
-    assert stored["s2dask"]["tile_id"] == "28SCB"
+    root = root_attributes(store)
+    assert root.keys() == {"stac_discovery", "other_metadata"}
+    assert root["stac_discovery"] == json.loads(path.read_text("utf-8")) == item
+    assert root["other_metadata"]["horizontal_CRS_code"] == "EPSG:32628"
+    assert root["other_metadata"]["s2dask"]["tile_id"] == "28SCB"

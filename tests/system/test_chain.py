@@ -101,6 +101,8 @@ def test_every_level_on_demand(made: Run) -> None:
     lazy = scene.l1b("B11", detector=6)
     assert lazy.shape == stored.shape
     np.testing.assert_array_equal(lazy[:100, 400:500], stored[:100, 400:500])
+    on_demand = open_datastrip(made.store("L0")).l1b("B11", detector=6)
+    np.testing.assert_array_equal(on_demand[:100, 400:500], stored[:100, 400:500])
     tree = scene.l1c("28SCB", window, ("B04", "B05"))
     b04 = tree["r10m/b04"]
     assert b04.data.name.startswith("GEN_ORTHO_TOA-B04")

@@ -1,25 +1,25 @@
 """Files of a simulated session that are lost, late or mixed up, down to the quality layer of L1B."""
 
-import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import zarr
+from system_model import cut_files
 
 from s2dask.cluster.local import local_client
 from s2dask.errors import InputMissing
 from s2dask.instrument import band
 from s2dask.instrument.quality import MSI_LOST, NODATA
-from s2dask.instrument.telemetry import CADU_BYTES, MPDU_ZONE_BYTES, apid
+from s2dask.instrument.telemetry import MPDU_ZONE_BYTES, apid
 from s2dask.io.schema import image_path, mask_path, packet_path
 from s2dask.io.storage import open_array
 from s2dask.production import strip
 from s2dask.production.arrival import Arrival
 from s2dask.production.chain import run
+from s2dask.production.runner import Runner
 from s2dask.production.setting import open_setting
 from s2dask.simulate.options import SimulationOptions
 from s2dask.simulate.session import simulate
@@ -31,24 +31,6 @@ FRAMES = 300
 """In a file; the simulator's own are larger than the session."""
 
 
-def _cut(session: Path) -> dict[int, list[Path]]:
-    """Cut the files of a session into smaller ones, list them in the DSIBs, and return them by channel."""
-    out: dict[int, list[Path]] = {}
-    for channel in (1, 2):
-        (whole,) = session.rglob(f"*_ch{channel}_DSDB_*.raw")
-        data = whole.read_bytes()
-        whole.unlink()
-        out[channel] = []
-        for k, at in enumerate(range(0, len(data), FRAMES * CADU_BYTES)):
-            path = whole.with_name(whole.name.replace("00001", f"{k + 1:05d}"))
-            path.write_bytes(data[at : at + FRAMES * CADU_BYTES])
-            out[channel].append(path)
-        (dsib,) = session.rglob(f"*_ch{channel}_DSIB.xml")
-        names = "".join(f"<dsdb_name>{p.name}</dsdb_name>" for p in out[channel])
-        dsib.write_text(re.sub(r"<dsdb_name>.*</dsdb_name>", names, dsib.read_text("utf-8")), "utf-8")
-    return out
-
-
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Simulate two detectors on two channels, two bands, two scenes."""
@@ -58,7 +40,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def files(session: Path) -> dict[int, list[Path]]:
     """Return its files, 300 frames each."""
-    return _cut(session)
+    return cut_files(session, FRAMES)
 
 
 @pytest.fixture
@@ -116,11 +98,12 @@ def test_a_late_file_mends_its_granules_and_no_other(session: Path, moved: Path,
     aux, l0, l1b = str(session / "aux"), str(tmp_path / "l0.zarr"), str(tmp_path / "l1b.zarr")
     work = tmp_path / "packets"
     work.mkdir()
-    with ThreadPoolExecutor(1) as pool:
-        arrival = Arrival(str(session), str(work), pool.submit)
+    with local_client(1, dashboard=False) as client:
+        arrival = Arrival(str(session), str(work), Runner(client))
         arrival.look()
-        closed = [arrival.complete]
-        assert len(arrival.update(aux, l0)) == 2 * 2 * 2
+        assert arrival.state is not None
+        closed = [arrival.state.complete]
+        assert [len(strip.granules) for strip in arrival.update(aux, l0)] == [2 * 2 * 2]
         lost = {n: _lost_packets(6, n, 2 * FRAMES, 3 * FRAMES) for n in BANDS}
         for name in BANDS:
             np.testing.assert_array_equal(_read(l0, f"{packet_path(6, name)}/status") == 1, lost[name])
@@ -135,18 +118,19 @@ def test_a_late_file_mends_its_granules_and_no_other(session: Path, moved: Path,
             assert (mask[lines] & NODATA).all()
             assert not (_read(l1b, mask_path(7, name)) & MSI_LOST).any()
         stamps = {p: p.stat().st_mtime_ns for p in Path(l0).rglob("*") if p.is_file() and "/c/" in str(p)}
-        (name,) = arrival.state.missing if arrival.state else ("",)
+        (name,) = arrival.state.missing
         target = session / "late" / name
         target.parent.mkdir()
         target.write_bytes(moved.read_bytes())
         try:
             assert [b.name for b in arrival.look()] == [name]
-            closed.append(arrival.complete)
-            changed = arrival.update(aux, l0)
+            closed.append(arrival.state.complete)
+            (strip_update,) = arrival.update(aux, l0)
         finally:
             target.unlink()
     assert closed == [False, True]
-    assert set(changed) == {(6, n, s) for n in BANDS for s in range(2) if lost[n][24 * s : 24 * s + 24].any()}
+    mended = {(6, n, s) for n in BANDS for s in range(2) if lost[n][24 * s : 24 * s + 24].any()}
+    assert set(strip_update.granules) == mended
     assert not any(_read(l0, f"{packet_path(d, n)}/status").any() for d in (6, 7) for n in BANDS)
     after = {p: p.stat().st_mtime_ns for p in Path(l0).rglob("*") if p.is_file() and "/c/" in str(p)}
     touched = {str(p.relative_to(l0)) for p in after if after[p] != stamps.get(p) and "measurements" in str(p)}
@@ -166,9 +150,8 @@ def test_files_under_each_others_names_give_the_same_packets(
             a.write_bytes(other), b.write_bytes(one)
         work = tmp_path / kind
         work.mkdir()
-        with ThreadPoolExecutor(1) as pool:
-            arrival = Arrival(str(session), str(work), pool.submit)
-            arrival.look()
+        with local_client(1, dashboard=False) as client:
+            arrival = Arrival(str(session), str(work), Runner(client))
             stores.append(str(tmp_path / f"{kind}.zarr"))
             arrival.update(aux, stores[-1])
     a.write_bytes(one), b.write_bytes(other)

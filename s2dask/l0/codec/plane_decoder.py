@@ -268,7 +268,7 @@ def read_dc_plane(words, at, end, b, s):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def read_planes(words, at, end, depth_ac, shift, live, s, t):  # type: ignore[no-untyped-def]
+def read_planes(words, at, end, depth_ac, shift, zeros, live, s, t):  # type: ignore[no-untyped-def]
     """Read bit planes to the last one or to the end of the data.
 
     Parameters
@@ -276,10 +276,10 @@ def read_planes(words, at, end, depth_ac, shift, live, s, t):  # type: ignore[no
     words : (word) uint64
     at, end : int
         [bit]
-    depth_ac, shift : int
-        Planes of the AC coefficients; planes of the DC coefficients that have not been read.
+    depth_ac, shift, zeros : int
+        Planes of the AC coefficients; planes of the DC coefficients that have not been read, and that are zero.
     live : (MAX_DEPTH) uint64
-        `blocks.active`.
+        `blocks.Layout`.
     s : State
     t : Tables
 
@@ -291,7 +291,7 @@ def read_planes(words, at, end, depth_ac, shift, live, s, t):  # type: ignore[no
         `BAD` when the data are no planes; data that end early are good.
     """
     for b in range(depth_ac - 1, -1, -1):
-        if 3 <= b < shift:
+        if zeros <= b < shift:
             at, verdict = read_dc_plane(words, at, end, b, s)
             if verdict != GOOD:
                 return b, GOOD

@@ -119,7 +119,10 @@ def _list_block(lists, known, now, signs, live, t):  # type: ignore[no-untyped-d
 
 @kernel
 def _cheapest(cost, length):  # type: ignore[no-untyped-def]
-    """Return the option under which words take the fewest bits; `length` is theirs less one."""
+    """Return the option under which words take the fewest bits; `length` is theirs less one.
+
+    Of equals it is uncoded, else the first: the standard leaves it open; the University of Nebraska's coder does so.
+    """
     options, best = 1 if length == 1 else 3, np.uint64(1 if length == 1 else 3)
     fewest = cost >> np.uint64(16) * best & np.uint64(0xFFFF)
     for option in range(options):
@@ -165,7 +168,7 @@ def _write_stage(stage, lists, named, words, at, end, t):  # type: ignore[no-unt
             signed = (code & np.uint64(255)) << ones | entry >> np.uint64(4) & np.uint64(15)
             at = put(words, at, signed, np.int64((code >> np.uint64(8)) + ones))
             k += 1
-        if at >= end:
+        if at > end:
             return at
     return at
 
@@ -190,18 +193,18 @@ def write_dc_plane(dc, b, words, at):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def write_planes(planes, signs, dc, depth, depth_ac, shift, live, lists, words, at, end, t):  # type: ignore[no-untyped-def]
-    """Write bit planes until the last one or the end is reached; return the next position.
+def write_planes(planes, signs, dc, depth, depth_ac, shift, zeros, live, lists, words, at, end, t):  # type: ignore[no-untyped-def]
+    """Write bit planes until the last one or the end is reached; return the next position and the first plane left.
 
     Parameters
     ----------
     planes : (MAX_DEPTH, block) uint64
     signs : (block) uint64
     dc, depth : (block) int32
-    depth_ac, shift : int
-        Planes of the AC coefficients; planes of the DC coefficients that have not been written.
+    depth_ac, shift, zeros : int
+        Planes of the AC coefficients; planes of the DC coefficients that have not been written, and that are zero.
     live : (MAX_DEPTH) uint64
-        `blocks.active`.
+        `blocks.Layout`.
     lists : Lists
     words : (word) uint64
         Room for a gaggle beyond the end.
@@ -211,16 +214,16 @@ def write_planes(planes, signs, dc, depth, depth_ac, shift, live, lists, words, 
     """
     known, named = np.zeros(depth.size, np.uint64), np.empty(lists.options.size, np.uint64)
     for b in range(depth_ac - 1, -1, -1):
-        if 3 <= b < shift:
+        if zeros <= b < shift:
             at = write_dc_plane(dc, b, words, at)
-        if at >= end:
-            return at
+        if at > end:
+            return at, b
         _list_plane(b, live[b], planes, signs, known, depth, lists, t)
         named[:] = np.uint64(UNKNOWN_OPTIONS)
         for stage in range(3):
             at = _write_stage(stage, lists, named, words, at, end, t)
-            if at >= end:
-                return at
+            if at > end:
+                return at, b
         for m in range(depth.size):
             if depth[m] <= b:
                 continue
@@ -228,6 +231,6 @@ def write_planes(planes, signs, dc, depth, depth_ac, shift, live, lists, words, 
             if places:
                 at = _refine(places, planes[b, m], words, at, t)
             known[m] |= planes[b, m]
-            if at >= end:
-                return at
-    return at
+            if at > end:
+                return at, b
+    return at, -1

@@ -1,0 +1,68 @@
+"""What a SAFE states beside the facts of its pixels, in the terms of our stores: for the way back into a SAFE."""
+
+import re
+from typing import Any
+
+from lxml import etree
+
+from s2dask.io.safe_archive import SafeArchive
+
+
+def _text(root: etree._Element, name: str) -> str | None:
+    found = next(root.iterfind(f".//{{*}}{name}"), None)
+    text = (found.text or "").strip() if found is not None else ""
+    return text if text and text != "None" else None
+
+
+def _product(root: etree._Element) -> dict[str, Any]:
+    stated: dict[str, Any] = {
+        "datatake_start": _text(root, "DATATAKE_SENSING_START"),
+        "dem": _text(root, "PRODUCTION_DEM_TYPE"),
+        "iers_bulletin": _text(root, "IERS_BULLETIN_FILENAME"),
+        "ecmwf": _text(root, "ECMWF_DATA_REF"),
+        "lut": _text(root, "LUT_FILENAME"),
+        "aot_retrieval_method": _text(root, "AOT_RETRIEVAL_METHOD"),
+    }
+    degraded = _text(root, "DEGRADED_ANC_DATA_PERCENTAGE")
+    if degraded is not None:
+        stated["degraded_ancillary_percentage"] = float(degraded)
+    if _text(root, "OZONE_SOURCE") == "AUX_ECMWFT":
+        stated["record"] = {"ozone_mean": float(_text(root, "OZONE_VALUE") or 0.0)}
+    stated["gipps"] = [(e.text or "").strip() for e in root.iterfind(".//{*}GIPP_FILENAME")]
+    stated["checks"] = [
+        {"id": e.get("checkType") or "", "checklist": e.get("checkType") or "", "status": (e.text or "").strip()}
+        for e in root.iterfind(".//{*}quality_check")
+    ]
+    return {key: value for key, value in stated.items() if value is not None}
+
+
+def _datastrip(archive: SafeArchive) -> dict[str, Any]:
+    found = archive.matching(["DATASTRIP/*/MTD_DS.xml"])
+    if not found:
+        return {}
+    root = archive.xml(found[0])
+    stated: dict[str, Any] = {
+        "datastrip_start": _text(root, "DATASTRIP_SENSING_START"),
+        "datastrip_stop": _text(root, "DATASTRIP_SENSING_STOP"),
+        "station": _text(root, "RECEPTION_STATION"),
+    }
+    orbit = _text(root, "DOWNLINK_ORBIT_NUMBER")
+    if orbit is not None and re.fullmatch(r"\d+", orbit):
+        stated["downlink_orbit"] = int(orbit)
+    active = [int(e.text or 0) for e in root.iterfind(".//{*}ACTIVE_DETECTOR")]
+    if active:
+        stated["detectors"] = active
+    return {key: value for key, value in stated.items() if value is not None}
+
+
+def further_facts(archive: SafeArchive, level: str) -> dict[str, Any]:
+    """Return provenance, datastrip and quality facts of an L1C or L2A SAFE, by their names in our stores.
+
+    Parameters
+    ----------
+    archive : SafeArchive
+    level : str
+    """
+    out = _product(archive.xml(archive.one(f"MTD_MSI{level}.xml"))) | _datastrip(archive)
+    l1c = _text(archive.xml(archive.one("GRANULE/*/MTD_TL.xml")), "L1C_TILE_ID")
+    return out | ({"l1c_tile": l1c} if l1c else {})

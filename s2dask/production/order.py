@@ -1,0 +1,110 @@
+"""What is asked of a run, and where it finds and puts things."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from s2dask.errors import ConfigurationError, InputMissing
+from s2dask.io.grids import TileGrid
+from s2dask.io.storage import is_local
+from s2dask.l0.datatake import KINDS, NOMINAL
+from s2dask.production.blocks import Blocking
+from s2dask.production.footprint import Window, tile_grid
+
+LEVELS: Final = ("L0", "L1A", "L1B", "L1C", "L2A")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is asked of a run.
+
+    Attributes
+    ----------
+    source : str
+        Folder or fsspec URL of a CADU session, or a local L1B or L1C SAFE (folder or zip).
+    to : {"L0", "L1A", "L1B", "L1C", "L2A"}
+        Last level; a session delivers its tiles, or the datastrip when the last level is one of a datastrip. A datatake
+        whose type has fewer levels (`s2dask.l0.datatake.levels_of`) ends at its last; L1A is made when it is that, or
+        named.
+    out : str
+        Local delivery folder. Nothing is visible in it before it is whole.
+    tile, window : optional
+        Only this tile, or a window (x0, y0, width, height) [m] of it.
+    aux : str, optional
+        Local folder of auxiliary files; default: ``aux`` of a local session.
+    blocking : Blocking, optional
+        How tiles are cut; the result does not depend on it.
+    keep : bool
+        Keep working stores and packets in ``.work`` of the delivery folder: a run that is repeated decodes only files
+        that are new since, and moves only the packets that these change.
+    allow_gaps : bool
+        Go on without files that a DSIB announces and that are not there; what is lost is counted and flagged.
+    follow : float, optional
+        Wait for a session that still arrives, decoding its files as they come, until nothing new came for so long [s].
+    unit, orbit : str, int, optional
+        Unit and absolute orbit of a session whose identifier tells neither (EDRS).
+    datatake_type : str
+        Of a session, as the mission plan has it (`s2dask.l0.datatake.KINDS`): telemetry does not tell it.
+    minimum_scenes : int
+        A shorter datastrip stays at L0; the mission's rule is 4 (`s2dask.l0.datatake.MINIMUM_SCENES`).
+    formats : sequence of {"zarr", "safe"}
+        Of a datastrip delivered at L0, L1A or L1B; for the SAFE it is located, and its clouds are judged, on the way.
+    """
+
+    source: str
+    to: str = "L2A"
+    out: str = "products"
+    tile: str | None = None
+    window: Window | None = None
+    aux: str | None = None
+    blocking: Blocking | None = None
+    keep: bool = False
+    allow_gaps: bool = False
+    follow: float | None = None
+    unit: str | None = None
+    orbit: int | None = None
+    datatake_type: str = NOMINAL
+    minimum_scenes: int = 1
+    formats: Sequence[str] = ("zarr",)
+
+    def __post_init__(self) -> None:
+        if self.to not in LEVELS:
+            raise ConfigurationError(f"no level {self.to}", "--to", f"one of {', '.join(LEVELS)}")
+        if self.datatake_type not in KINDS:
+            raise ConfigurationError(
+                f"no datatake type {self.datatake_type}", "--type", f"one of {', '.join(KINDS)}"
+            )
+        if self.window is not None and self.tile is None:
+            raise ConfigurationError("a window needs its tile", "--window", "add --tile")
+        if self.follow is not None and not 0 < self.follow < float("inf"):
+            raise ConfigurationError(f"{self.follow} s", "--follow", "a number of seconds above 0")
+        if self.follow is not None and self.is_safe:
+            raise ConfigurationError("a product does not arrive", "--follow", "it is for CADU sessions")
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether the source is a product and no session."""
+        return is_local(self.source) and Path(self.source).suffix in (".SAFE", ".zip")
+
+    @property
+    def grids(self) -> list[TileGrid]:
+        """Tiles that are named; none: all that the datastrip touches."""
+        return [] if self.tile is None else [tile_grid(self.tile, self.window)]
+
+    @property
+    def work(self) -> Path:
+        """Folder of the working stores of this source."""
+        # of zip://folder::file:///session.zip it is the last part that tells sessions apart
+        stem = PurePosixPath(self.source.split("::")[-1].rstrip("/")).stem
+        return Path(self.out) / ".work" / (stem or "session")
+
+    def aux_folder(self) -> str:
+        """Return the folder of auxiliary files of a session."""
+        if self.aux is None and not is_local(self.source):
+            remedy = "they are read from a local folder: give --aux"
+            raise InputMissing("a session at a URL has no auxiliary files beside it", self.source, remedy)
+        folder = (self.aux or f"{self.source.rstrip('/')}/aux").removeprefix("file://")
+        if not Path(folder).is_dir():
+            raise InputMissing("no folder of auxiliary files", folder, "give --aux")
+        return folder
