@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, Self
 from s2dask.auxdata.gipp_container import read_gipp, version_of
 from s2dask.auxdata.gipp_fields import open_root
 from s2dask.auxdata.gipp_types import PER_BAND, gipp_type
-from s2dask.auxdata.selection import ALL_BANDS, ANY_UNIT, check_bands, date_of, select, utc
+from s2dask.auxdata.selection import ALL_BANDS, ANY_UNIT, check_bands, dates_of, select, utc
 from s2dask.errors import ConfigurationError, InputError, InputMissing
 from s2dask.instrument import BANDS
 from s2dask.instrument.units import unit as known_unit
@@ -70,13 +70,9 @@ class GippFile:
         match = _NAME.fullmatch(path.name)
         if match is None:
             return None
-        try:
-            creation, start, stop = (date_of(match[key]) for key in ("creation", "start", "stop"))
-        except ValueError:
-            raise InputError("impossible date in the name", path.name) from None
         if match["band"] != ALL_BANDS and match["band"] not in BANDS:
             raise InputError(f"unknown band {match['band']} in the name", path.name)
-        return cls(match["type"], match["band"], match["unit"], creation, start, stop, path.name, path)
+        return cls(match["type"], match["band"], match["unit"], *dates_of(match), path.name, path)
 
     @property
     def stem(self) -> str:

@@ -69,9 +69,15 @@ Rule = Callable[[Sequence[Any], datetime, datetime], list[Any]]
 """A rule: of the files of one type, band and unit, those that serve the interval from one date to another."""
 
 
-def date_of(text: str) -> datetime:
-    """Return the date of a file name [UTC]."""
-    return datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+def dates_of(name: re.Match[str]) -> tuple[datetime, datetime, datetime]:
+    """Return creation, start and stop of the validity that a file name tells [UTC]."""
+    try:
+        creation, start, stop = (
+            datetime.strptime(name[key], "%Y%m%dT%H%M%S").replace(tzinfo=UTC) for key in ("creation", "start", "stop")
+        )
+    except ValueError:
+        raise InputError("impossible date in the name", name.string, "the file is refused") from None
+    return creation, start, stop
 
 
 def utc(moment: datetime) -> datetime:
@@ -113,11 +119,7 @@ class AuxFile:
         match = _NAME.fullmatch(path.name)
         if match is None:
             return None
-        try:
-            creation, start, stop = (date_of(match[key]) for key in ("creation", "start", "stop"))
-        except ValueError:
-            raise InputError("impossible date in the name", path.name, "the file is refused") from None
-        return cls(match["type"], match["unit"], creation, start, stop, path.name, path)
+        return cls(match["type"], match["unit"], *dates_of(match), path.name, path)
 
 
 def newest(files: Iterable[E]) -> list[E]:

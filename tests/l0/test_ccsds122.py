@@ -207,6 +207,7 @@ def test_lost_and_foreign_packets_are_bad_lines_and_their_neighbours_are_not() -
     assert psnr(found[~bad], lines[~bad]) > 70
 
 
+@pytest.mark.row("IPF-09")
 def test_every_split_gives_the_same_lines(tmp_path: Path) -> None:
     packets, _ = _packets(9, "B05")
     status = np.array([0, 0, 0, 1, 0, 2, 0, 0, 0], np.uint8)

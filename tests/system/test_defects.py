@@ -105,6 +105,7 @@ def test_dead_pixels_are_flagged_and_filled(strips: dict[str, Path]) -> None:
             assert abs(bias) < 1.0, band
 
 
+@pytest.mark.row("IPF-09")
 @pytest.mark.parametrize("band", CODED_BANDS)
 def test_lost_packets_of_compressed_lines_cost_their_sixteen_lines_and_nothing_else(
     coded: dict[str, Path], band: str
