@@ -137,6 +137,10 @@ def run(
         str, typer.Option("--type", help="Datatake type (NOBS, VIC, RAW, DASC …): it says which levels are made.")
     ] = "NOBS",
     safe: Annotated[bool, typer.Option("--safe", help="With --to L0, L1A or L1B: deliver SAFE products too.")] = False,
+    jp2_profile: Annotated[
+        str,
+        typer.Option(help="Coding of a tile's images: s2-strict as ESA's, s2-fast (BYPASS) or htj2k (Part 15)."),
+    ] = "s2-strict",
 ) -> None:
     """Process a session or a real L1C product."""
     from s2dask.cluster.local import local_client
@@ -154,7 +158,7 @@ def run(
                 source, to=to, out=str(out), tile=tile, window=corner, aux=aux, client=client, listener=listener,
                 allow_gaps=allow_gaps, follow=follow, keep=keep, unit=unit, orbit=orbit,
                 datatake_type=f"INS-{datatake_type.upper().removeprefix('INS-')}",
-                formats=("zarr", "safe") if safe else ("zarr",),
+                formats=("zarr", "safe") if safe else ("zarr",), jp2_profile=jp2_profile,
             )  # fmt: skip
     for path in summary.products:
         typer.echo(path)

@@ -296,12 +296,14 @@ def _run_tile(made: _Run, grid: TileGrid, suffix: str, l0: str, l1b: str, aux: s
 def _deliver(made: _Run, results: dict[str, dict[str, Any]], name: str) -> None:
     """Write the delivery forms of the products that passed, side by side on the cluster."""
     out, graph, refs = str(made.delivery), TaskGraph(), []
+    profile = made.order.jp2_profile
     passed = {level: str(result["path"]) for level, result in results.items() if made.judge(result)}
     if "L1C" in passed:
-        refs.append(graph.add(f"FORMAT_IMG-L1C-{name}", release_l1c, passed["L1C"], out))
+        refs.append(graph.add(f"FORMAT_IMG-L1C-{name}", release_l1c, passed["L1C"], out, jp2_profile=profile))
     if "L2A" in passed:
         l1c = str(results["L1C"]["path"]) if "L1C" in results else None
-        refs.append(graph.add(f"FORMAT_IMG-L2A-{name}", release_l2a, passed["L2A"], out, l1c))
+        key = f"FORMAT_IMG-L2A-{name}"
+        refs.append(graph.add(key, release_l2a, passed["L2A"], out, l1c, jp2_profile=profile))
     if refs:
         outcomes = made.graph("release", graph)
         for ref in refs:

@@ -11,6 +11,7 @@ from s2dask.io.storage import is_local
 from s2dask.l0.datatake import KINDS, NOMINAL
 from s2dask.production.blocks import Blocking
 from s2dask.production.footprint import Window, tile_grid
+from s2dask.release.jpeg2000 import Profile, check_profile
 
 LEVELS: Final = ("L0", "L1A", "L1B", "L1C", "L2A")
 
@@ -50,6 +51,8 @@ class Order:
         A shorter datastrip stays at L0; the mission's rule is 4 (`s2dask.l0.datatake.MINIMUM_SCENES`).
     formats : sequence of {"zarr", "safe"}
         Of a datastrip delivered at L0, L1A or L1B; for the SAFE it is located, and its clouds are judged, on the way.
+    jp2_profile : {"s2-strict", "s2-fast", "htj2k"}
+        How the images of the SAFE of a tile are coded (`s2dask.release.jpeg2000`).
     """
 
     source: str
@@ -67,10 +70,12 @@ class Order:
     datatake_type: str = NOMINAL
     minimum_scenes: int = 1
     formats: Sequence[str] = ("zarr",)
+    jp2_profile: Profile = "s2-strict"
 
     def __post_init__(self) -> None:
         if self.to not in LEVELS:
             raise ConfigurationError(f"no level {self.to}", "--to", f"one of {', '.join(LEVELS)}")
+        check_profile(self.jp2_profile)
         if self.datatake_type not in KINDS:
             raise ConfigurationError(
                 f"no datatake type {self.datatake_type}", "--type", f"one of {', '.join(KINDS)}"

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from s2dask.errors import ConfigurationError, InputMissing
 from s2dask.io.storage import is_local
+from s2dask.release.jpeg2000 import Profile
 from s2dask.release.picture import has_colour, write_rgb, write_scl
 from s2dask.release.safe_l1c import write_safe_l1c
 from s2dask.release.safe_l2a import write_safe_l2a
@@ -168,7 +169,9 @@ def _release(
     return publish(builders, Path(str(delivery).removeprefix("file://")) / name)
 
 
-def release_l1c(zarr_url: str, delivery: str, meteo: str | None = None) -> list[str]:
+def release_l1c(
+    zarr_url: str, delivery: str, meteo: str | None = None, jp2_profile: Profile = "s2-strict"
+) -> list[str]:
     """Deliver an L1C tile: SAFE, Zarr (zstd), STAC item and quick-look, published in one step.
 
     Parameters
@@ -179,6 +182,8 @@ def release_l1c(zarr_url: str, delivery: str, meteo: str | None = None) -> list[
         Folder in which the folder of the product, named after it, appears.
     meteo : str, optional
         ECMWF GRIB file for the SAFE's AUX_DATA.
+    jp2_profile : {"s2-strict", "s2-fast", "htj2k"}
+        How the images of the SAFE are coded: see `s2dask.release.jpeg2000`.
 
     Returns
     -------
@@ -189,12 +194,18 @@ def release_l1c(zarr_url: str, delivery: str, meteo: str | None = None) -> list[
     name = str(store.names.product)
     return _release(
         store, delivery,
-        lambda folder: write_safe_l1c(zarr_url, folder, meteo),
+        lambda folder: write_safe_l1c(zarr_url, folder, meteo, jp2_profile),
         {"rgb": lambda folder: write_rgb(zarr_url, folder / f"{name}_rgb.png")} if has_colour(store) else {},
     )
 
 
-def release_l2a(zarr_url: str, delivery: str, l1c_url: str | None = None, meteo: str | None = None) -> list[str]:
+def release_l2a(
+    zarr_url: str,
+    delivery: str,
+    l1c_url: str | None = None,
+    meteo: str | None = None,
+    jp2_profile: Profile = "s2-strict",
+) -> list[str]:
     """Deliver an L2A tile: SAFE, Zarr (zstd), STAC item, quick-look and scene classification, in one step.
 
     Parameters
@@ -207,6 +218,8 @@ def release_l2a(zarr_url: str, delivery: str, l1c_url: str | None = None, meteo:
         L1C store whose masks go with the SAFE and the Zarr.
     meteo : str, optional
         ECMWF GRIB file for the SAFE's AUX_DATA.
+    jp2_profile : {"s2-strict", "s2-fast", "htj2k"}
+        How the images of the SAFE are coded: see `s2dask.release.jpeg2000`.
 
     Returns
     -------
@@ -217,7 +230,7 @@ def release_l2a(zarr_url: str, delivery: str, l1c_url: str | None = None, meteo:
     name = str(store.names.product)
     return _release(
         store, delivery,
-        lambda folder: write_safe_l2a(zarr_url, folder, l1c_url, meteo),
+        lambda folder: write_safe_l2a(zarr_url, folder, l1c_url, meteo, jp2_profile),
         {
             "rgb": lambda folder: write_rgb(zarr_url, folder / f"{name}_rgb.png"),
             "scl": lambda folder: write_scl(zarr_url, folder / f"{name}_scl.png"),

@@ -9,7 +9,7 @@ from s2dask.instrument import BANDS, band
 from s2dask.instrument.quality import FLAGS, MSI_DEGRADED, MSI_LOST
 from s2dask.io.grids import TileGrid
 from s2dask.io.schema_tile import CLASSI_FLAGS, footprint_path, quality_path, reflectance_path
-from s2dask.release.jpeg2000 import MaskLayers, write_jp2
+from s2dask.release.jpeg2000 import MaskLayers, Profile, write_jp2
 from s2dask.release.picture import has_colour, preview, tile_tci
 from s2dask.release.safe_datastrip_xml import datastrip_metadata
 from s2dask.release.safe_inspire import inspire
@@ -101,14 +101,15 @@ def write_metadata(
     write_document(manifest(store, folder), folder / "manifest.safe")
 
 
-def _write_images(store: TileStore, folder: Path) -> list[str]:
+def _write_images(store: TileStore, folder: Path, profile: Profile) -> list[str]:
     names, grid = store.names, store.grid
     where = f"{names.granule_folder}/IMG_DATA"
     images: list[str] = []
     for name in [name for name in BANDS if store.has(reflectance_path(band(name).resolution, name))]:
         resolution = band(name).resolution
         image = names.image(name)
-        write_jp2(folder / where / str(image), store.arrays[reflectance_path(resolution, name)], grid, resolution)
+        counts = store.arrays[reflectance_path(resolution, name)]
+        write_jp2(folder / where / str(image), counts, grid, resolution, profile=profile)
         images.append(f"{where}/{image.stem}")
     if not has_colour(store):
         return images
@@ -128,7 +129,9 @@ def _image_content(store: TileStore, degraded: float) -> dict[str, float | str]:
     }
 
 
-def write_safe_l1c(tile_zarr: str, parent: str | Path, meteo: str | None = None) -> Path:
+def write_safe_l1c(
+    tile_zarr: str, parent: str | Path, meteo: str | None = None, jp2_profile: Profile = "s2-strict"
+) -> Path:
     """Write the SAFE of an L1C store.
 
     Parameters
@@ -139,6 +142,8 @@ def write_safe_l1c(tile_zarr: str, parent: str | Path, meteo: str | None = None)
         Folder that the SAFE is made in.
     meteo : str, optional
         ECMWF GRIB file to put into AUX_DATA.
+    jp2_profile : {"s2-strict", "s2-fast", "htj2k"}
+        How the images are coded: see `s2dask.release.jpeg2000`.
 
     Returns
     -------
@@ -148,7 +153,7 @@ def write_safe_l1c(tile_zarr: str, parent: str | Path, meteo: str | None = None)
     store = TileStore.open(tile_zarr, "L1C")
     folder = Path(parent) / store.names.product.safe
     prepare(store, folder, meteo)
-    images = _write_images(store, folder)
+    images = _write_images(store, folder, jp2_profile)
     masks, degraded = write_masks(store, store, folder)
     content = TileContent(_image_content(store, degraded), masks, write_preview(store, folder))
     write_metadata(store, folder, images, content)

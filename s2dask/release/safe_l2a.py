@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from s2dask.io.schema_tile import L2A_BANDS, reflectance_path
-from s2dask.release.jpeg2000 import write_jp2
+from s2dask.release.jpeg2000 import Profile, write_jp2
 from s2dask.release.picture import tile_tci
 from s2dask.release.safe_l1c import prepare, write_masks, write_metadata, write_preview
 from s2dask.release.safe_tile_xml import Mask, TileContent
@@ -80,7 +80,7 @@ def _image_content(store: TileStore, degraded: float) -> dict[str, float | str]:
     return out
 
 
-def _write_images(store: TileStore, folder: Path) -> list[str]:
+def _write_images(store: TileStore, folder: Path, profile: Profile) -> list[str]:
     names, grid = store.names, store.grid
     images: list[str] = []
 
@@ -88,7 +88,7 @@ def _write_images(store: TileStore, folder: Path) -> list[str]:
         name = names.image(content, resolution)
         where = f"{names.granule_folder}/IMG_DATA/R{resolution}m"
         (folder / where).mkdir(exist_ok=True)
-        write_jp2(folder / where / str(name), image, grid, resolution)  # type: ignore[arg-type]
+        write_jp2(folder / where / str(name), image, grid, resolution, profile=profile)  # type: ignore[arg-type]
         images.append(f"{where}/{name.stem}")
 
     for resolution, bands in L2A_BANDS.items():
@@ -125,7 +125,11 @@ def _write_probabilities(store: TileStore, folder: Path) -> list[Mask]:
 
 
 def write_safe_l2a(
-    tile_zarr: str, parent: str | Path, l1c_zarr: str | None = None, meteo: str | None = None
+    tile_zarr: str,
+    parent: str | Path,
+    l1c_zarr: str | None = None,
+    meteo: str | None = None,
+    jp2_profile: Profile = "s2-strict",
 ) -> Path:
     """Write the SAFE of an L2A store.
 
@@ -140,6 +144,8 @@ def write_safe_l2a(
         those that the L2A store itself has.
     meteo : str, optional
         ECMWF GRIB file to put into AUX_DATA.
+    jp2_profile : {"s2-strict", "s2-fast", "htj2k"}
+        How the images are coded: see `s2dask.release.jpeg2000`.
 
     Returns
     -------
@@ -149,7 +155,7 @@ def write_safe_l2a(
     store = TileStore.open(tile_zarr, "L2A")
     folder = Path(parent) / store.names.product.safe
     prepare(store, folder, meteo)
-    images = _write_images(store, folder)
+    images = _write_images(store, folder, jp2_profile)
     masks: list[Mask] = []
     degraded, l1c_tile = 0.0, None
     if l1c_zarr is not None:

@@ -30,7 +30,6 @@ def codestream(path: Path) -> dict[str, int]:
     }
 
 
-@pytest.mark.row("IPF-32")
 @pytest.mark.parametrize("resolution", [10, 20, 60])
 def test_coding_parameters_of_real_images(tmp_path: Path, resolution: int) -> None:
     rng = np.random.default_rng(resolution)
