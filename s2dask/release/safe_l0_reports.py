@@ -83,6 +83,30 @@ def _milliseconds(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
+def _put(parent: Element, tag: str, text: object = None, /, **attributes: object) -> Element:
+    return add(parent, f"{{{_NAMESPACE}}}{tag}", text, **attributes)
+
+
+def _header(root: Element, file: str, product: str, moment: datetime) -> None:
+    """Append what every Earth Explorer file says of itself."""
+    header = _put(_put(root, "Earth_Explorer_Header"), "Fixed_Header")
+    _put(header, "File_Name", file)
+    _put(header, "File_Description", f"Report produced by {_TOOL}")
+    _put(header, "Notes", "")
+    _put(header, "Mission", product[:3])
+    _put(header, "File_Class", "OPER")
+    _put(header, "File_Type", "REP_OLQCPA")
+    validity = _put(header, "Validity_Period")
+    _put(validity, "Validity_Start", _seconds(moment))
+    _put(validity, "Validity_Stop", "UTC=2100-01-01T00:00:00")
+    _put(header, "File_Version", "1")
+    source = _put(header, "Source")
+    _put(source, "System", _TOOL)
+    _put(source, "Creator", _TOOL)
+    _put(source, "Creator_Version", CHECKLIST_VERSION)
+    _put(source, "Creation_Date", _seconds(moment))
+
+
 def report(
     file: str, product: str, kind: str, checklist: str, inspections: Sequence[Inspection], moment: datetime
 ) -> etree._Element:
@@ -103,34 +127,15 @@ def report(
         When it was checked.
     """
     root = etree.Element(f"{{{_NAMESPACE}}}Earth_Explorer_File", nsmap=cast("dict[str, str]", {None: _NAMESPACE}))
-
-    def put(parent: Element, tag: str, text: object = None, /, **attributes: object) -> Element:
-        return add(parent, f"{{{_NAMESPACE}}}{tag}", text, **attributes)
-
-    header = put(put(root, "Earth_Explorer_Header"), "Fixed_Header")
-    put(header, "File_Name", file)
-    put(header, "File_Description", f"Report produced by {_TOOL}")
-    put(header, "Notes", "")
-    put(header, "Mission", product[:3])
-    put(header, "File_Class", "OPER")
-    put(header, "File_Type", "REP_OLQCPA")
-    validity = put(header, "Validity_Period")
-    put(validity, "Validity_Start", _seconds(moment))
-    put(validity, "Validity_Stop", "UTC=2100-01-01T00:00:00")
-    put(header, "File_Version", "1")
-    source = put(header, "Source")
-    put(source, "System", _TOOL)
-    put(source, "Creator", _TOOL)
-    put(source, "Creator_Version", CHECKLIST_VERSION)
-    put(source, "Creation_Date", _seconds(moment))
+    _header(root, file, product, moment)
     status = "PASSED" if all(i.passed for i in inspections) else "FAILED"
-    block = put(root, "Data_Block", type="xml")
-    body = put(block, "report", gippVersion=CHECKLIST_VERSION, globalStatus=status, date=_milliseconds(moment))
-    listed, level = put(body, "checkList"), product.split("_")[3][1:]
-    put(listed, "parentID", f"{_TOOL}_{checklist}")
-    put(listed, "name", checklist)
-    put(listed, "version", CHECKLIST_VERSION)
-    put(
+    block = _put(root, "Data_Block", type="xml")
+    body = _put(block, "report", gippVersion=CHECKLIST_VERSION, globalStatus=status, date=_milliseconds(moment))
+    listed, level = _put(body, "checkList"), product.split("_")[3][1:]
+    _put(listed, "parentID", f"{_TOOL}_{checklist}")
+    _put(listed, "name", checklist)
+    _put(listed, "version", CHECKLIST_VERSION)
+    _put(
         listed,
         "item",
         url=f"./{product}/",
@@ -139,8 +144,8 @@ def report(
         **{"class": f"http://www.esa.int/s2#pdi_level_{level.lower()}_{kind.lower()}_container"},
     )
     for inspection in inspections:
-        check = put(listed, "check")
-        put(
+        check = _put(listed, "check")
+        _put(
             check,
             "inspection",
             creation=_milliseconds(moment),
@@ -154,9 +159,9 @@ def report(
             processingStatus="done",
             status="PASSED" if inspection.passed else "FAILED",
         )
-        put(check, "message", inspection.message, contentType="text/plain")
+        _put(check, "message", inspection.message, contentType="text/plain")
         if inspection.values:
-            extra = put(check, "extraValues")
+            extra = _put(check, "extraValues")
             for name, value in inspection.values:
-                put(extra, "value", value, name=name)
+                _put(extra, "value", value, name=name)
     return root

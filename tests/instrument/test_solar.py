@@ -48,8 +48,8 @@ def test_irradiance_of_the_real_products_is_that_of_the_thuillier_spectrum(refer
         known = [(float(row["wavelength_nm"]), float(row[name])) for row in rows if row[name]]
         wavelength, response = np.array(known).T
         deviation = 100 * (band_irradiance(wavelength, response, *sun.T) / stated[name] - 1)
-        # 0.03 % in the digits that are given: B06 has 0.032 %, the next one, B05, 0.025 %
-        assert round(abs(deviation), 2) <= 0.03
+        # 0.03 % are met by all but B06, which the reference's own table has at 0.0318 %
+        assert abs(deviation) <= (0.0325 if name == "B06" else 0.03), name
 
 
 def test_a_spectrum_that_ends_inside_a_band_is_refused() -> None:
