@@ -13,6 +13,7 @@ import resource
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,14 @@ from reporting import Case, cpu_seconds, report
 
 from s2dask.auxdata.datastrip import read_datastrip
 from s2dask.auxdata.gipp_radiometry_text import write_r2abca
-from s2dask.instrument import BANDS, Band, band
+from s2dask.instrument import BANDS, Band, band, bands_of
 from s2dask.io import schema
 from s2dask.io.schema_strip import conditions
 from s2dask.io.template import create
 from s2dask.io.writer import write_block, write_whole
-from s2dask.production.blocks import default_blocking
+from s2dask.l1c.memory import block_bytes
+from s2dask.l1c.stage import block_pixels
+from s2dask.production.blocks import Block, default_blocking
 from s2dask.production.footprint import tile_grid
 from s2dask.production.ortho import finish_tile, start_tile, write_classification, write_ortho
 from s2dask.qc.records import Record
@@ -98,6 +101,17 @@ def build(root: Path) -> tuple[str, str, str]:
     return l0, l1b, str(aux)
 
 
+def _projected(blocks: Mapping[int, Block]) -> int:
+    """Return the bytes that the largest task takes at most, beside the terrain and the program."""
+    return max(
+        block_bytes(
+            block_pixels(r, block.rows, block.columns), float(r), bands_of(r), 4,
+            chunk_bytes=2 * band(bands_of(r)[0]).lines_per_scene * band(bands_of(r)[0]).columns,
+        )
+        for r, block in blocks.items()
+    )  # fmt: skip
+
+
 def main() -> None:
     """Measure and print."""
     root = Path(tempfile.mkdtemp(prefix="full_tile"))
@@ -128,7 +142,10 @@ def main() -> None:
         mega = sum(grid.shape(b.resolution)[0] * grid.shape(b.resolution)[1] for b in BANDS.values()) / 1e6
         total, peak = sum(seconds.values()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         unseen = sum(value for record in records for key, value in record.items() if key.endswith("unseen")) / 1e6
-        extra = {"core-s": total, "clock s": clock, "peak GiB": peak, "unseen %": 100 * unseen / mega}
+        extra = {
+            "core-s": total, "clock s": clock, "peak GiB": peak, "projected GiB a task": _projected(middle) / 2**30,
+            "unseen %": 100 * unseen / mega,
+        }  # fmt: skip
         report("full_tile", [Case(f"tile of {mega:.0f} Mpx", {"ours": mega / total}, extra=extra)])
         for name, value in seconds.items():
             print(f"  {name:<16}{value:7.2f} s")

@@ -29,9 +29,11 @@ from s2dask.geometry import ViewingModel
 from s2dask.geometry.inverse_grid import locate_nodes
 from s2dask.instrument import band, unit
 from s2dask.io.grids import TileGrid
-from s2dask.l1c.location import Scratch, locate, pixel_heights
+from s2dask.l1c.interpolation import interpolate
+from s2dask.l1c.location import locate, pixel_heights
 from s2dask.l1c.piecewise import resample_detector
-from s2dask.l1c.resampling import Filter, interpolate, prepare_image
+from s2dask.l1c.resampling import Filter, prepare_image
+from s2dask.l1c.scratch import Scratch
 from s2dask.l1c.stage import OrthoParameters, block_pixels, ortho_images, prepare_tile, tile_frame, tile_terrain
 
 GRID = TileGrid("28SCB", "EPSG:32628", 299_940, 3_643_020, 36_600, 36_600)
@@ -87,6 +89,7 @@ class Turned:
         default_factory=lambda: rasterio.Affine.translation(600.3, 40.7) * rasterio.Affine.rotation(12.0)
     )
     results: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    scratch: Scratch = field(default_factory=Scratch)
 
     def __post_init__(self) -> None:
         y, x = np.mgrid[0:2950, 0:2960].astype(np.float32)
@@ -111,7 +114,7 @@ class Turned:
 
     def ours(self, name: Filter) -> None:
         """Prefilter and resample."""
-        image = prepare_image(self.counts, self.quality, 0, len(self.counts), name)
+        image = prepare_image(self.counts, self.quality, 0, len(self.counts), name, scratch=self.scratch)
         out, flags = self._result(f"ours {name}"), self.flags
         arrays = self.line, self.column, 0.0, 24, 0, 0, self.heights, 1, self.footprint, out, flags
         if resample_detector(image, *arrays):
@@ -170,8 +173,8 @@ def _parts(run: Callable[..., object]) -> dict[str, float]:
         lambda: [locate_nodes(model, NAME, d, lattice, p.heights, LINES) for d in DETECTORS]
     )
     nodes = locate_nodes(model, NAME, 9, lattice, p.heights, LINES)
-    scratch, strips = Scratch(16 * columns), pixels.strips(16)
-    times["locate, one detector"] = cpu_seconds(lambda: [locate(nodes, s, heights[at], 0, scratch) for at, s in strips])
+    scratch, strips = Scratch(), pixels.strips(16)
+    times["locate, one detector"] = cpu_seconds(lambda: [locate(nodes, s, heights[at], scratch) for at, s in strips])
     counts, quality = source.read(9, NAME, 5000, 9500)
     times["prefilter 4500 lines"] = cpu_seconds(lambda: prepare_image(counts, quality, 5000, LINES))
     image = prepare_image(counts, quality, 5000, LINES)

@@ -9,6 +9,8 @@ __version__ = "0.1.0"
 
 # name -> module that defines it; resolved on first use so that `import s2dask` stays cheap
 _PUBLIC = {
+    "MapGrid": "s2dask.io.grids",
+    "Resampling": "s2dask.production.resampling",
     "open_datastrip": "s2dask.production.scene",
     "open_product": "s2dask.io.opener",
     "run": "s2dask.production.chain",

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from s2dask.commands import level0
+from s2dask.commands import level0, lut
 from s2dask.errors import ConfigurationError, S2Error
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(level0.app)
+app.add_typer(lut.app)
 
 WITHHELD = 8
 """Exit code when a concluding check keeps a product from delivery."""
@@ -141,16 +142,31 @@ def run(
         str,
         typer.Option(help="Coding of a tile's images: s2-strict as ESA's, s2-fast (BYPASS) or htj2k (Part 15)."),
     ] = "s2-strict",
+    zarr_form: Annotated[
+        str, typer.Option(help="Of a tile's Zarr: eopf as ESA's, or geozarr with shards and overviews.")
+    ] = "eopf",
+    interpolation: Annotated[
+        str | None,
+        typer.Option(help="Of L1C: bspline, bicubic, bilinear or nearest; default: that of GIP_RESPAR, else bspline."),
+    ] = None,
+    cut: Annotated[
+        str, typer.Option(help="Which detector keeps an overlap: each to the middle, or the lower or higher number.")
+    ] = "middle",
+    noise_gain: Annotated[
+        bool, typer.Option("--noise-gain", help="Keep the variance gain of the interpolation as a layer of L1C.")
+    ] = False,
 ) -> None:
     """Process a session or a real L1C product."""
     from s2dask.cluster.local import local_client
     from s2dask.production.chain import run as run_chain
     from s2dask.production.progress import terminal
+    from s2dask.production.resampling import Resampling
 
     corner = None
     if window is not None:
         x0, y0, width, height = _numbers(window, "--window", 4)
         corner = (x0, y0, width, height)
+    how = Resampling(interpolation, cut, noise_gain)  # type: ignore[arg-type]  # checked there
     with local_client(workers) as client:
         typer.echo(f"dashboard {client.dashboard_link}")
         with terminal() as listener:
@@ -158,7 +174,8 @@ def run(
                 source, to=to, out=str(out), tile=tile, window=corner, aux=aux, client=client, listener=listener,
                 allow_gaps=allow_gaps, follow=follow, keep=keep, unit=unit, orbit=orbit,
                 datatake_type=f"INS-{datatake_type.upper().removeprefix('INS-')}",
-                formats=("zarr", "safe") if safe else ("zarr",), jp2_profile=jp2_profile,
+                formats=("zarr", "safe") if safe else ("zarr",), jp2_profile=jp2_profile, zarr_form=zarr_form,
+                resampling=how,
             )  # fmt: skip
     for path in summary.products:
         typer.echo(path)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from s2dask.errors import InputError
 
@@ -107,7 +107,26 @@ def _values(section: bytes, decimal: int, size: int, where: str) -> NDArray[np.f
     return np.asarray((reference + packed * 2.0**binary) / 10.0**decimal)
 
 
-def _message(message: bytes, where: str) -> tuple[int, Grid, NDArray[np.float64]]:
+class Field(NamedTuple):
+    """A message.
+
+    Attributes
+    ----------
+    parameter : int
+        ECMWF's number: by itself of its table 128, after 1000 times the table of another one.
+    grid : Grid
+    values : (row, column) float64
+    product : bytes
+        Its product definition section.
+    """
+
+    parameter: int
+    grid: Grid
+    values: NDArray[np.float64]
+    product: bytes
+
+
+def _message(message: bytes, where: str) -> Field:
     sections, at = [], _HEAD
     for _ in range(3):
         size = int.from_bytes(message[at : at + 3], "big")
@@ -122,12 +141,17 @@ def _message(message: bytes, where: str) -> tuple[int, Grid, NDArray[np.float64]
         raise InputError("broken grid description", where)
     grid, southern = _grid(description, where)
     values = _values(data, _signed(product[26:28]), grid.rows * grid.columns, where).reshape(grid.rows, grid.columns)
-    parameter = product[8] if product[3] == _TABLE else -1
-    return parameter, grid, np.ascontiguousarray(values[::-1]) if southern else values
+    parameter = product[8] if product[3] == _TABLE else 1000 * product[3] + product[8]
+    return Field(parameter, grid, np.ascontiguousarray(values[::-1]) if southern else values, product)
 
 
 def read_messages(content: bytes, where: str) -> Iterator[tuple[int, Grid, NDArray[np.float64]]]:
-    """Yield (parameter of ECMWF's table 128, grid, (row, column) float64 values) of each message.
+    """Yield (parameter, grid, (row, column) float64 values) of each message; see `read_fields`."""
+    yield from (field[:3] for field in read_fields(content, where))
+
+
+def read_fields(content: bytes, where: str) -> Iterator[Field]:
+    """Yield the messages of a file.
 
     Parameters
     ----------
@@ -148,21 +172,61 @@ def read_messages(content: bytes, where: str) -> Iterator[tuple[int, Grid, NDArr
         at = content.find(b"GRIB", at + size)
 
 
+def between_points(
+    lons: NDArray[np.float64], lats: NDArray[np.float64], values: NDArray[np.float64], lon: ArrayLike, lat: ArrayLike
+) -> NDArray[np.float64]:
+    """Return a field at places, bilinear; the edge of the grid is carried on outside.
+
+    Parameters
+    ----------
+    lons : (column) float64 [deg]
+        Ascending.
+    lats : (row) float64 [deg]
+        Descending.
+    values : (row, column) float64
+    lon, lat : (...) float [deg]
+    """
+    x, y = np.broadcast_arrays(np.asarray(lon, np.float64), np.asarray(lat, np.float64))
+    middle = (lons[0] + lons[-1]) / 2
+    x = middle + (x - middle + 180.0) % 360.0 - 180.0
+    columns, rows = np.interp(x, lons, np.arange(lons.size)), np.interp(-y, -lats, np.arange(lats.size))
+    i, j = rows.astype(np.int64), columns.astype(np.int64)
+    below, right = np.minimum(i + 1, values.shape[0] - 1), np.minimum(j + 1, values.shape[1] - 1)
+    u, v = columns - j, rows - i
+    upper = values[i, j] * (1 - u) + values[i, right] * u
+    lower = values[below, j] * (1 - u) + values[below, right] * u
+    return np.asarray(upper * (1 - v) + lower * v)
+
+
 def message(parameter: int, grid: Grid, values: NDArray[np.float64], time: datetime) -> bytes:
     """Return the message of a surface field: 16 bits per value.
 
     Parameters
     ----------
     parameter : int
-        Of ECMWF's table 128.
+        ECMWF's number: 137 is that of its table 128, 210207 is 207 of its table 210.
     grid : Grid
     values : (row, column) float64
     time : datetime
         UTC.
     """
     century, year = (time.year - 1) // 100 + 1, (time.year - 1) % 100 + 1
-    product = bytes([0, 0, 28, _TABLE, _ECMWF, 128, 255, 0x80, parameter, 1, 0, 0])
+    table, number = parameter // 1000 or _TABLE, parameter % 1000
+    product = bytes([0, 0, 28, table, _ECMWF, 128, 255, 0x80, number, 1, 0, 0])
     product += bytes([year, time.month, time.day, time.hour, time.minute, 1, 0, 0, 0, 0, 0, 0, century, 0, 0, 0])
+    return encode(product, grid, values)
+
+
+def encode(product: bytes, grid: Grid, values: NDArray[np.float64]) -> bytes:
+    """Return the message of a field that has a product definition section: 16 bits per value.
+
+    Parameters
+    ----------
+    product : bytes
+        With a decimal scale of 0.
+    grid : Grid
+    values : (row, column) float64
+    """
     south, east = grid.lat0 - (grid.rows - 1) * grid.step_lat, grid.lon0 + (grid.columns - 1) * grid.step_lon
     description = bytes([0, 0, 32, 0, 255, 0]) + grid.columns.to_bytes(2, "big") + grid.rows.to_bytes(2, "big")
     description += _put(round(grid.lat0 * 1000), 3) + _put(round(grid.lon0 * 1000), 3) + bytes([0x80])

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from s2dask.auxdata.grib import Grid, message, read_messages
+from s2dask.auxdata.grib import Grid, between_points, message, read_messages
 from s2dask.errors import ConfigurationError, InputError, InputMissing
 
 DOBSON: Final = 2.1415e-5
@@ -73,20 +73,8 @@ class Meteo:
         ----------
         lon, lat : (...) float [deg]
         """
-        x, y = np.broadcast_arrays(np.asarray(lon, np.float64), np.asarray(lat, np.float64))
-        x = self.lon[0] + (x - self.lon[0] + 180.0) % 360.0 - 180.0
-        columns = np.interp(x, self.lon, np.arange(self.lon.size))
-        rows = np.interp(-y, -self.lat, np.arange(self.lat.size))
-        return Weather(*(_bilinear(f, rows, columns) for f in (self.water_vapour, self.pressure, self.ozone)))
-
-
-def _bilinear(values: Field, rows: Field, columns: Field) -> Field:
-    i, j = rows.astype(np.int64), columns.astype(np.int64)
-    below, right = np.minimum(i + 1, values.shape[0] - 1), np.minimum(j + 1, values.shape[1] - 1)
-    u, v = columns - j, rows - i
-    upper = values[i, j] * (1 - u) + values[i, right] * u
-    lower = values[below, j] * (1 - u) + values[below, right] * u
-    return np.asarray(upper * (1 - v) + lower * v)
+        fields = (self.water_vapour, self.pressure, self.ozone)
+        return Weather(*(between_points(self.lon, self.lat, field, lon, lat) for field in fields))
 
 
 def read_meteo(path: str | Path) -> Meteo:

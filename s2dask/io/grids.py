@@ -1,9 +1,12 @@
 """Regular map grids: the UTM rectangle of a product, shared by its three resolutions, and any other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import isfinite
+from math import ceil, floor, isfinite
 from typing import Any
+
+import numpy as np
+import xarray as xr
 
 from s2dask.errors import ConfigurationError
 
@@ -102,9 +105,55 @@ class MapGrid:
     def __post_init__(self) -> None:
         if not (self.pixel > 0 and self.rows > 0 and self.columns > 0 and isfinite(self.x0 + self.y0 + self.pixel)):
             raise ConfigurationError(
-                f"{self.rows} x {self.columns} pixels of {self.pixel} at {self.x0}, {self.y0}", f"grid {self.name}",
+                f"{self.rows} x {self.columns} pixels of {self.pixel} at {self.x0}, {self.y0}",
+                f"grid {self.name}",
                 "give positive sizes and a finite corner",
             )
+
+    @classmethod
+    def around(cls, crs: str, bounds: Sequence[float], pixel: float, name: str = "map") -> "MapGrid":
+        """Return the grid of whole pixels around a rectangle, its corner a multiple of the pixel.
+
+        Parameters
+        ----------
+        crs : str
+        bounds : (left, bottom, right, top) [unit of the CRS]
+        pixel : float [unit of the CRS]
+        name : str
+        """
+        left, bottom, right, top = (float(v) for v in bounds)
+        if not (pixel > 0 and left < right and bottom < top and isfinite(left + bottom + right + top + pixel)):
+            raise ConfigurationError(
+                f"bounds {left:g}, {bottom:g}, {right:g}, {top:g} and a pixel of {pixel:g}", f"grid {name}",
+                "give left, bottom, right, top in the unit of the CRS, and a pixel above 0",
+            )  # fmt: skip
+        # what is a whole number of pixels but for rounding stays it
+        first, last = (floor(v / pixel + 1e-6) for v in (left, bottom))
+        right_end, top_end = (ceil(v / pixel - 1e-6) for v in (right, top))
+        return cls(name, crs, first * pixel, top_end * pixel, pixel, top_end - last, right_end - first)
+
+    @classmethod
+    def like(cls, image: xr.DataArray | xr.Dataset, name: str = "map") -> "MapGrid":
+        """Return the grid of an image: what its coordinates and its CRS say, as rioxarray reads them."""
+        from rioxarray.exceptions import RioXarrayError
+
+        try:
+            crs, dims = image.rio.crs, (image.rio.x_dim, image.rio.y_dim)
+        except RioXarrayError as error:
+            raise ConfigurationError(
+                f"no image of a map: {error}", f"grid {name}", "give it the dims y and x"
+            ) from None
+        if crs is None:
+            raise ConfigurationError("an image without a CRS", f"grid {name}", "set it: image.rio.write_crs(...)")
+        x, y = (np.asarray(image[dim], np.float64) for dim in dims)
+        pixel = float(x[-1] - x[0]) / max(x.size - 1, 1)
+        even = [np.abs(np.diff(v) - step).max(initial=0.0) < 1e-3 * pixel for v, step in ((x, pixel), (y, -pixel))]
+        if min(x.size, y.size) < 2 or not all(even):
+            raise ConfigurationError(
+                f"{y.size} x {x.size} places that are no squares north up", f"grid {name}",
+                "give an image of square pixels with coordinates x and y, or a MapGrid",
+            )  # fmt: skip
+        return cls(name, crs.to_string(), float(x[0] - pixel / 2), float(y[0] + pixel / 2), pixel, y.size, x.size)
 
     @property
     def transform(self) -> tuple[float, float, float, float, float, float]:

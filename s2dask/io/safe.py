@@ -57,9 +57,7 @@ def _opened(path: str, _modified: int, level: str) -> tuple[SafeArchive, SafeMet
     archive = SafeArchive.open(path)
     metadata = read_metadata(archive, level)
     a = metadata.attrs
-    grid = TileGrid(
-        a["tile_id"], a["crs"], a["x0"], a["y0"], a["width"], a["height"], _decimation(archive, metadata)
-    )
+    grid = TileGrid(a["tile_id"], a["crs"], a["x0"], a["y0"], a["width"], a["height"], _decimation(archive, metadata))
     return archive, metadata, grid
 
 
@@ -102,7 +100,7 @@ class SafeTile:
         self.attrs: dict[str, Any] = {**self._metadata.attrs, "decimation": self.grid.decimation}
         self.bands: tuple[str, ...] = tuple(self._metadata.images)
         self.detectors: tuple[int, ...] = tuple(self.attrs["detectors"])
-        self._meteo: str | None = None
+        self._auxiliary: dict[str, str] = {}
 
     def __reduce__(self) -> tuple[type["SafeTile"], tuple[str]]:
         return type(self), (self.path,)
@@ -172,15 +170,21 @@ class SafeTile:
 
         That of a zip is a temporary copy, which goes away with this object.
         """
-        if self._meteo is None:
-            found = self._archive.matching(["GRANULE/*/AUX_DATA/*AUX_ECMWFT*", "AUX_DATA/*AUX_ECMWFT*"])
+        return self._auxiliary_file("AUX_ECMWFT")
+
+    def cams(self) -> str | None:
+        """Return the path of the CAMS GRIB of the product, or None; that of a zip goes away with this object."""
+        return self._auxiliary_file("AUX_CAMSFO")
+
+    def _auxiliary_file(self, kind: str) -> str | None:
+        if kind not in self._auxiliary:
+            found = self._archive.matching([f"GRANULE/*/AUX_DATA/*{kind}*", f"AUX_DATA/*{kind}*"])
             if not found:
                 return None
-            path = self._archive.extract(found[0])
-            self._meteo = str(path)
+            self._auxiliary[kind] = str(self._archive.extract(found[0]))
             if self._archive.root:
-                weakref.finalize(self, _discard, self._meteo)
-        return self._meteo
+                weakref.finalize(self, _discard, self._auxiliary[kind])
+        return self._auxiliary[kind]
 
 
 def _discard(path: str) -> None:
@@ -192,9 +196,7 @@ class LazyImage:
 
     ndim = 2
 
-    def __init__(
-        self, read: Callable[[slice, slice], np.ndarray], shape: tuple[int, int], dtype: str
-    ) -> None:
+    def __init__(self, read: Callable[[slice, slice], np.ndarray], shape: tuple[int, int], dtype: str) -> None:
         self._read, self.shape, self.dtype = read, shape, np.dtype(dtype)
 
     def __getitem__(self, window: tuple[slice, slice]) -> np.ndarray:
@@ -239,8 +241,15 @@ def mask_variables(tile: SafeTile) -> dict[str, xr.DataArray]:
             tile, "footprint", name, r, "uint8", long_name=f"detector footprint of band {name}, 0 = none", units="1"
         )
     out["conditions/mask/l1c_classification/r60m/b00"] = lazy_variable(
-        tile, "classification", None, 60, "uint8", long_name="MSK_CLASSI", units="1",
-        flag_masks=[bit for _, bit in CLASSI_FLAGS], flag_meanings=" ".join(text for text, _ in CLASSI_FLAGS),
+        tile,
+        "classification",
+        None,
+        60,
+        "uint8",
+        long_name="MSK_CLASSI",
+        units="1",
+        flag_masks=[bit for _, bit in CLASSI_FLAGS],
+        flag_meanings=" ".join(text for text, _ in CLASSI_FLAGS),
     )
     return out
 

@@ -36,23 +36,54 @@ def _product(root: etree._Element) -> dict[str, Any]:
     return {key: value for key, value in stated.items() if value is not None}
 
 
+def datastrip_facts(root: etree._Element) -> dict[str, Any]:
+    """Return what the metadata of a datastrip (L1B to L2A) state for its tiles, by the names of our stores."""
+    stated: dict[str, Any] = {
+        "datastrip_start": _text(root, "DATASTRIP_SENSING_START"),
+        "datastrip_stop": _text(root, "DATASTRIP_SENSING_STOP"),
+        "station": _text(root, "RECEPTION_STATION"),
+        "dem": _text(root, "PRODUCTION_DEM_TYPE"),
+        "iers_bulletin": _text(root, "IERS_BULLETIN_FILENAME"),
+        "gipps": [(e.text or "").strip() for e in root.iterfind(".//{*}GIPP_FILENAME")] or None,
+    }
+    orbit = _text(root, "DOWNLINK_ORBIT_NUMBER")
+    if orbit is not None and re.fullmatch(r"\d+", orbit):
+        stated["downlink_orbit"] = int(orbit)
+    return {key: value for key, value in stated.items() if value is not None}
+
+
 def _datastrip(archive: SafeArchive) -> dict[str, Any]:
     found = archive.matching(["DATASTRIP/*/MTD_DS.xml"])
     if not found:
         return {}
     root = archive.xml(found[0])
-    stated: dict[str, Any] = {
-        "datastrip_start": _text(root, "DATASTRIP_SENSING_START"),
-        "datastrip_stop": _text(root, "DATASTRIP_SENSING_STOP"),
-        "station": _text(root, "RECEPTION_STATION"),
-    }
-    orbit = _text(root, "DOWNLINK_ORBIT_NUMBER")
-    if orbit is not None and re.fullmatch(r"\d+", orbit):
-        stated["downlink_orbit"] = int(orbit)
     active = [int(e.text or 0) for e in root.iterfind(".//{*}ACTIVE_DETECTOR")]
-    if active:
-        stated["detectors"] = active
-    return {key: value for key, value in stated.items() if value is not None}
+    return datastrip_facts(root) | ({"detectors": active} if active else {})
+
+
+def _checks(archive: SafeArchive) -> dict[str, list[dict[str, Any]]]:
+    """Return the checks that the reports of the tile tell, by checklist, as our stores hold them."""
+    out: dict[str, list[dict[str, Any]]] = {}
+    for name in archive.matching(["GRANULE/*/QI_DATA/*_QUALITY.xml", "GRANULE/*/QI_DATA/FORMAT_CORRECTNESS.xml"]):
+        for checklist in archive.xml(name).iterfind(".//{*}checkList"):
+            title = (checklist.findtext("{*}name") or "").strip()
+            found_here = out.setdefault(title, [])
+            for check in checklist.iterfind("{*}check"):
+                found = check.find("{*}inspection")
+                if found is None or found.get("id") == "checkMetadata":
+                    continue
+                told: dict[str, Any] = {"id": found.get("id") or "", "checklist": title}
+                told |= {"status": found.get("status") or "", "message": check.findtext("{*}message") or ""}
+                value = check.findtext("{*}extraValues/{*}value")
+                found_here.append(told | ({} if value is None else {"value": _number(value)}))
+    return out
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def further_facts(archive: SafeArchive, level: str) -> dict[str, Any]:
@@ -63,6 +94,9 @@ def further_facts(archive: SafeArchive, level: str) -> dict[str, Any]:
     archive : SafeArchive
     level : str
     """
-    out = _product(archive.xml(archive.one(f"MTD_MSI{level}.xml"))) | _datastrip(archive)
+    out = _datastrip(archive) | _product(archive.xml(archive.one(f"MTD_MSI{level}.xml")))
+    told = _checks(archive)
+    only_status = [check for check in out["checks"] if check["checklist"] not in told]
+    out["checks"] = [check for checks in told.values() for check in checks] + only_status
     l1c = _text(archive.xml(archive.one("GRANULE/*/MTD_TL.xml")), "L1C_TILE_ID")
     return out | ({"l1c_tile": l1c} if l1c else {})

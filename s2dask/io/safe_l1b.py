@@ -17,6 +17,7 @@ from s2dask.instrument import BANDS, band
 from s2dask.instrument.quality import DETECTOR_SHIFT, FLAGS, MSI_LOST, NODATA
 from s2dask.instrument.timing import SCENE_LINES_10M
 from s2dask.io import schema_strip
+from s2dask.io.datastrip_document import archived_document, write_document
 from s2dask.io.safe import LazyImage
 from s2dask.io.safe_archive import SafeArchive
 from s2dask.io.safe_l0 import conditions, strip_attributes
@@ -297,6 +298,8 @@ def start_import(path: str | Path, url: str, aux: str = "") -> list[tuple[int, i
     create(url, strip.schema(), {"s2dask": strip.attrs | {"aux": aux}})
     for where, values in strip.variables.items():
         write_whole(url, where, values)
+    if told := archived_document(SafeArchive.open(path)):
+        write_document(url, told)
     return [(d, scene) for scene in range(strip.scenes) for d in strip.detectors]
 
 

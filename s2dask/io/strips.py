@@ -6,8 +6,8 @@ from typing import Any, Protocol
 import numpy as np
 import zarr
 
+from s2dask.io.chunk_files import ChunkFiles, ZarrWindows, open_for_reading
 from s2dask.io.schema_strip import image_path, mask_path
-from s2dask.io.storage import open_array
 
 
 class ImageSource(Protocol):
@@ -31,11 +31,11 @@ class StripSource:
     """
 
     url: str
-    _arrays: dict[str, zarr.Array[Any]] = field(default_factory=dict, repr=False, compare=False)
+    _arrays: dict[str, ChunkFiles | ZarrWindows] = field(default_factory=dict, repr=False, compare=False)
 
-    def _array(self, path: str) -> zarr.Array[Any]:
+    def _array(self, path: str) -> ChunkFiles | ZarrWindows:
         if path not in self._arrays:
-            self._arrays[path] = open_array(self.url, path)
+            self._arrays[path] = open_for_reading(self.url, path)
         return self._arrays[path]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -49,6 +49,7 @@ class StripSource:
 
     def read(self, detector: int, band: str, line0: int, line1: int) -> tuple[np.ndarray, np.ndarray]:
         """Return (counts, quality) of lines [line0, line1), both (line, column) uint16."""
-        counts = np.asarray(self._array(image_path(detector, band))[line0:line1])
-        quality = np.asarray(self._array(mask_path(detector, band))[line0:line1])
+        arrays = [self._array(path(detector, band)) for path in (image_path, mask_path)]
+        start, stop, _ = slice(line0, line1).indices(arrays[0].shape[0])
+        counts, quality = (array.read((start, 0), (stop, array.shape[1])) for array in arrays)
         return counts, quality

@@ -81,6 +81,21 @@ def create(url: str, schema: Schema, attrs: Mapping[str, Any], profile: Profile 
     consolidate(url)
 
 
+def add_variable(url: str, path: str, spec: VariableSpec) -> None:
+    """Add one variable to a store that is there, empty, with the groups above it; one of its name is replaced."""
+    group = zarr.open_group(zarr_store(url), mode="r+", use_consolidated=False)
+    if path in group:
+        del group[path]
+    parent, _, name = path.rpartition("/")
+    above = group.require_group(parent) if parent else group
+    above.create_array(
+        name, shape=spec.shape, chunks=tuple(max(1, c) for c in spec.chunks), dtype=spec.dtype,
+        compressors=_CODEC["work"], fill_value=np.dtype(spec.dtype).type(spec.fill_value), dimension_names=spec.dims,
+        attributes=_attributes(spec),
+    )  # fmt: skip
+    consolidate(url)
+
+
 def consolidate(url: str) -> None:
     """Write the consolidated metadata of a store (again), after attributes changed."""
     import warnings

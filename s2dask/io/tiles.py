@@ -1,5 +1,7 @@
 """L1C tiles of any form behind one small reader: our Zarr or a SAFE product."""
 
+import tempfile
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -10,8 +12,10 @@ from numpy.typing import NDArray
 
 from s2dask.errors import InputError, InputMissing
 from s2dask.instrument import BANDS, band
+from s2dask.io.chunk_files import open_for_reading
 from s2dask.io.eopf_reader import tile_facts
 from s2dask.io.grids import TileGrid
+from s2dask.io.meteorology import FILES, read_forecast
 from s2dask.io.schema import footprint_path, quality_path, reflectance_path
 from s2dask.io.storage import exists, is_local, open_array, zarr_store
 
@@ -53,6 +57,9 @@ class TileReader(Protocol):
 
     def meteo(self) -> str | None:
         """Return the path of the AUX_ECMWFT file that came with the product."""
+
+    def cams(self) -> str | None:
+        """Return the path of the AUX_CAMSFO file that came with the product."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +114,14 @@ class ZarrTile:
             raise InputMissing(f"no band {name}", self.url, f"it has {', '.join(self.bands)}")
         return band(name).resolution
 
+    def _window(self, path: str, rows: slice, columns: slice) -> NDArray[Any]:
+        array = open_for_reading(self.url, path)
+        spans = [part.indices(size) for part, size in zip((rows, columns), array.shape, strict=True)]
+        return array.read(*zip(*[(a, b) for a, b, _ in spans], strict=True))
+
     def reflectance(self, name: str, rows: slice, columns: slice) -> NDArray[np.float32]:
         """Return (y, x) float32 top-of-atmosphere reflectance, NaN without data."""
-        counts = np.asarray(open_array(self.url, reflectance_path(self._resolution(name), name))[rows, columns])
+        counts = self._window(reflectance_path(self._resolution(name), name), rows, columns)
         offset = float(self.attrs.get("radio_add_offset", -1000))
         scale = np.float32(1.0 / float(self.attrs.get("quantification", 10000)))
         out: NDArray[np.float32] = (counts.astype(np.float32) + np.float32(offset)) * scale
@@ -118,11 +130,11 @@ class ZarrTile:
 
     def quality(self, name: str, rows: slice, columns: slice) -> NDArray[np.uint8]:
         """Return (y, x) uint8 MSK_QUALIT bits."""
-        return np.asarray(open_array(self.url, quality_path(self._resolution(name), name))[rows, columns], np.uint8)
+        return np.asarray(self._window(quality_path(self._resolution(name), name), rows, columns), np.uint8)
 
     def footprint(self, name: str, rows: slice, columns: slice) -> NDArray[np.uint8]:
         """Return (y, x) uint8 detector numbers, 0 for none."""
-        return np.asarray(open_array(self.url, footprint_path(self._resolution(name), name))[rows, columns], np.uint8)
+        return np.asarray(self._window(footprint_path(self._resolution(name), name), rows, columns), np.uint8)
 
     def sun_angles(self) -> NDArray[np.float64]:
         """Return (zenith and azimuth, y, x) float64 [deg] at the 5 km nodes."""
@@ -135,9 +147,25 @@ class ZarrTile:
         return np.asarray(array[BANDS[name].index], np.float64)
 
     def meteo(self) -> str | None:
-        """Return the weather file that the tile names, if it is still there."""
+        """Return the weather file that the tile carries, or that it names if it is still there.
+
+        One that it carries is a temporary copy, which goes away with this object.
+        """
         path = self.attrs.get("meteo")
-        return str(path) if path is not None and Path(str(path)).is_file() else None
+        return self._carried("ecmwf") or (str(path) if path is not None and Path(str(path)).is_file() else None)
+
+    def cams(self) -> str | None:
+        """Return the aerosol file that the tile carries, as `meteo`."""
+        return self._carried("cams")
+
+    def _carried(self, kind: str) -> str | None:
+        content = read_forecast(self.url, kind)
+        if content is None:
+            return None
+        with tempfile.NamedTemporaryFile(prefix=f"{FILES[kind]}_", delete=False) as file:
+            file.write(content)
+        weakref.finalize(self, Path.unlink, Path(file.name), True)
+        return file.name
 
 
 def open_tile(source: str | TileReader) -> TileReader:

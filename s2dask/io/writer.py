@@ -8,6 +8,7 @@ import numpy as np
 import zarr
 
 from s2dask.errors import SchemaError
+from s2dask.io.chunk_files import ChunkFiles
 from s2dask.io.grids import TileGrid
 from s2dask.io.storage import open_array
 from s2dask.io.variables import Schema
@@ -15,19 +16,8 @@ from s2dask.io.variables import Schema
 
 @lru_cache(maxsize=1024)
 def _array(url: str, path: str) -> zarr.Array[Any]:
+    """Return an array of a store that is no folder: each opening asks the network."""
     return open_array(url, path, mode="r+")
-
-
-@lru_cache(maxsize=1024)
-def _filled_array(url: str, path: str) -> zarr.Array[Any]:
-    """Return an array that writes every chunk without a look at its pixels: what that takes a write pays twice."""
-    return _array(url, path).with_config({"write_empty_chunks": True})
-
-
-def _surely_filled(block: np.ndarray, array: zarr.Array[Any]) -> bool:
-    """Tell whether the first element of every chunk already shows that none is empty."""
-    first, empty = block[tuple(slice(None, None, chunk) for chunk in array.chunks)], array.fill_value
-    return bool((first != empty).all()) and empty == empty  # NaN is not
 
 
 def write_block(url: str, blocks: Mapping[str, np.ndarray], origin: Mapping[str, tuple[int, ...]]) -> int:
@@ -44,14 +34,16 @@ def write_block(url: str, blocks: Mapping[str, np.ndarray], origin: Mapping[str,
     """
     total = 0
     for path, block in blocks.items():
-        array = _array(url, path)
+        array = ChunkFiles.open(url, path) or _array(url, path)
         start = origin[path]
         stop = tuple(a + n for a, n in zip(start, block.shape, strict=True))
         for a, b, size, chunk in zip(start, stop, array.shape, array.chunks, strict=True):
             if a % chunk or (b % chunk and b != size) or b > size:
                 raise SchemaError(f"block {start} to {stop} cuts a chunk of {array.chunks}", f"{url}/{path}")
-        target = _filled_array(url, path) if _surely_filled(block, array) else array
-        target[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] = block
+        if isinstance(array, ChunkFiles):
+            array.write(block, start)
+        else:
+            array[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] = block
         total += block.nbytes
     return total
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from s2dask.errors import ConfigurationError
 from s2dask.geometry.inverse_grid import STEP, InverseGrid, Lattice, between, lattice_of, locate_pixels
 from s2dask.kernels import kernel
+from s2dask.l1c.scratch import Scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,28 +51,12 @@ class Pixels:
         parts = [replace(self, row=self.row + r, rows=min(rows, self.rows - r)) for r in starts]
         return [(slice(r, r + part.rows), part) for r, part in zip(starts, parts, strict=True)]
 
-    def part(self, first: int, stop: int) -> "Pixels":
-        """Return some columns of the block, counted from its first."""
-        return replace(self, column=self.column + first, columns=stop - first)
-
 
 def build_lattice(crs: str, x0: float, y0: float, pixels: Pixels) -> Lattice:
     """Return the nodes around a block of a tile with its upper left corner at (x0, y0) [unit of the map]."""
     if abs(pixels.per_node * pixels.resolution - pixels.node) > 1e-9 * pixels.node:
         raise ConfigurationError(f"resolution {pixels.resolution}", "location", f"use a divisor of {pixels.node:g}")
     return lattice_of(crs, x0, y0, pixels.nodes(), pixels.node)
-
-
-def seen_columns(grid: InverseGrid, pixels: Pixels) -> tuple[int, int]:
-    """Return the first and last + 1 column of a block that a detector may see; equal when there is none."""
-    row, column, rows, columns = pixels.nodes()
-    top, left, k = row - grid.row, column - grid.column, pixels.per_node
-    known = np.flatnonzero(np.isfinite(grid.line[0, top : top + rows, left : left + columns]).any(axis=0))
-    if not known.size:
-        return 0, 0
-    first = max((column + int(known[0])) * k - pixels.column, 0)
-    stop = min((column + int(known[-1])) * k - pixels.column, pixels.columns)
-    return (first, stop) if first < stop else (0, 0)
 
 
 @kernel
@@ -92,26 +77,8 @@ def spread(nodes, per_node, row, first, out):  # type: ignore[no-untyped-def]
             x += n
 
 
-class Scratch:
-    """Memory for line and column of a strip, used again for the next one: fresh pages cost more than the location.
-
-    Parameters
-    ----------
-    size : int
-        Pixels of the largest strip.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._line, self._column = np.empty(size), np.empty(size)
-
-    def take(self, rows: int, columns: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return two arrays (rows, columns) whose content is undefined."""
-        n = rows * columns
-        return self._line[:n].reshape(rows, columns), self._column[:n].reshape(rows, columns)
-
-
 def locate(
-    nodes: InverseGrid, pixels: Pixels, heights: NDArray[np.float32], first: int = 0, scratch: Scratch | None = None
+    nodes: InverseGrid, pixels: Pixels, heights: NDArray[np.float32], scratch: Scratch | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return line and column (y, x) of the centres of pixels; NaN where the detector does not look.
 
@@ -120,17 +87,14 @@ def locate(
     nodes : InverseGrid
     pixels : Pixels
     heights : (y, x) float32 [m]
-        Ellipsoidal; of all columns or more.
-    first : int
-        Column of `heights` that the pixels begin with.
+        Ellipsoidal.
     scratch : Scratch, optional
         Where the result is kept, until its next use.
     """
-    k = pixels.per_node
-    space = scratch or Scratch(pixels.rows * pixels.columns)
-    line, column = space.take(pixels.rows, pixels.columns)
+    k, space, shape = pixels.per_node, scratch or Scratch(), (pixels.rows, pixels.columns)
+    line, column = space.take("line", shape, np.float64), space.take("column", shape, np.float64)
     locate_pixels(
-        nodes.line, nodes.column_of, k, pixels.row - nodes.row * k, pixels.column - nodes.column * k, heights, first,
+        nodes.line, nodes.column_of, k, pixels.row - nodes.row * k, pixels.column - nodes.column * k, heights, 0,
         nodes.middle, line, column,
     )  # fmt: skip
     return line, column
@@ -155,12 +119,16 @@ def _heights(lonlat, per_node, row, first, frame, posts, out):  # type: ignore[n
     step = 1.0 / per_node
     for r in range(rows):
         between(lonlat, row + r, per_node, a)
-        for x in range(columns):
+        x = 0
+        while x < columns:
             j = (first + x) // per_node
-            u = (first + x - j * per_node + 0.5) * step
-            lon = a[0, j] + u * (a[0, j + 1] - a[0, j])
-            lat = a[1, j] + u * (a[1, j + 1] - a[1, j])
-            out[r, x] = window_height(lon, lat, frame, posts)
+            start = first + x - j * per_node
+            n = min(per_node - start, columns - x)
+            lon, lat, d_lon, d_lat = a[0, j], a[1, j], a[0, j + 1] - a[0, j], a[1, j + 1] - a[1, j]
+            for q in range(n):
+                u = (start + q + 0.5) * step
+                out[r, x + q] = window_height(lon + u * d_lon, lat + u * d_lat, frame, posts)
+            x += n
 
 
 def pixel_heights(

@@ -113,14 +113,15 @@ def encode(counts, flags, footprint, scale, inverse, out):  # type: ignore[no-un
 @kernel
 def _decode(values, out):  # type: ignore[no-untyped-def]
     offset, one = np.float32(RADIO_ADD_OFFSET), np.float32(QUANTIFICATION)
-    for q, value in enumerate(values.flat):
-        out.flat[q] = (np.float32(value) + offset) / one if value else np.float32(np.nan)
+    for q in range(values.size):
+        rho = (np.float32(values[q]) + offset) / one
+        out[q] = rho if values[q] != 0 else np.float32(np.nan)
 
 
 def decode(values: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Return the reflectance of coded values; NaN for no data, 6.4535 for saturated pixels."""
     rho = np.empty(values.shape, np.float32)
-    _decode(values, rho)
+    _decode(np.ascontiguousarray(values).reshape(-1), rho.reshape(-1))
     return rho
 
 

@@ -1,7 +1,21 @@
-"""Interpolation of one detector image at fractional lines and columns.
+"""A detector image made ready for interpolation: samples or spline coefficients, and the quality that goes with them.
 
-The result of a pixel depends on its neighbourhood alone, `MARGIN_LINES` at most: any window of the image that holds
-the margin gives the same bytes.
+The result of a pixel depends on its neighbourhood alone, `margin_lines` at most: any window of the image that holds the
+margin gives the same bytes.
+
+Each bit of the quality layer says something else, and reaches a pixel by a rule of its own:
+
+=========================================  ===========================================================================
+ANC_LOST, ANC_DEG                          The nearest sample: they tell of the date and attitude of a line, hence of
+                                           where the pixel is, which interpolation does not mix.
+MSI_LOST, MSI_DEG, QT_DEFECTIVE,           Any of the 2 x 2 samples around: what is wrong with one of them is in the
+QT_PARTIALLY_CORRECTED, QT_SATURATED_L1A   value. The ring around them has weights of some percent.
+QT_NODATA                                  Any of the 2 x 2 samples around: the pixel has no value.
+QT_PARTIALLY_CORRECTED                     Besides: no data in the ring around the 2 x 2, as far as the interpolation
+                                           reaches: the value leans on samples that were put in their place.
+=========================================  ===========================================================================
+
+The nearest neighbour has one sample around, and no ring; bilinear interpolation has no ring.
 """
 
 from typing import Any, Final, Literal, NamedTuple
@@ -10,22 +24,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2dask.errors import ConfigurationError
-from s2dask.instrument.quality import NODATA, PARTIALLY_CORRECTED
-from s2dask.kernels import bare_kernel, inline_kernel, kernel
-from s2dask.l1c.taps import LANES, weigh_four
+from s2dask.instrument.quality import ANC_DEGRADED, ANC_LOST, NODATA, PARTIALLY_CORRECTED
+from s2dask.kernels import kernel
+from s2dask.l1c.prefilter import HALVES, prefilter, spline_taps
+from s2dask.l1c.scratch import Scratch
 
-Filter = Literal["SPLINE3", "BCO", "BLN", "PPV"]
-"""Names of GIP_RESPAR: cubic B-spline, bicubic (Keys, a = -0.5), bilinear, nearest."""
-FILTERS: Final = {"SPLINE3": 3, "BCO": 2, "BLN": 1, "PPV": 0}
-INTERPOLATIONS: Final[dict[str, Filter]] = {"bspline": "SPLINE3", "bicubic": "BCO", "bilinear": "BLN", "nearest": "PPV"}
+Filter = Literal["SPLINE3", "SPLINE5", "SPLINE7", "BCO", "BLN", "PPV"]
+"""Names of GIP_RESPAR: B-splines of degree 3, 5 and 7, bicubic (Keys, a = -0.5), bilinear, nearest.
+
+Of a wave of 0.35 cycles per pixel the B-spline of degree 3 loses 8.4 %, that of degree 5 2.4 %, that of degree 7 0.7 %;
+1 % is lost at 0.23, 0.31 and 0.36 cycles per pixel (Unser, Splines, 1999). An error of 1 % up to 0.35 takes degree 7,
+at several times the work.
+"""
+FILTERS: Final[dict[Filter, int]] = {"SPLINE3": 3, "SPLINE5": 5, "SPLINE7": 7, "BCO": 2, "BLN": 1, "PPV": 0}
+INTERPOLATIONS: Final[dict[str, Filter]] = {
+    "bspline": "SPLINE3", "bspline5": "SPLINE5", "bspline7": "SPLINE7", "bicubic": "BCO", "bilinear": "BLN",
+    "nearest": "PPV",
+}  # fmt: skip
 """What they are called outside GIP_RESPAR."""
-HALF: Final = 10
-"""Half width of the B-spline prefilter: what is cut off adds up to 2e-6 of the signal."""
-MARGIN_LINES: Final = 2 * HALF + 2
-"""Lines that must be given before and after those asked for: filter, repair of no data, interpolation support."""
+REPAIR: Final = 10
+"""How far away a line may be that stands in for no data."""
 DARK_LEVEL: Final = 100.0
 """Counts of zero radiance; stands in for no data that has no valid line within reach [DN]."""
-_PAD = HALF + 2
+STRIP: Final = 256
+"""Columns of the strips by which a part of an image is asked for."""
+_OF_LINES: Final = ANC_LOST | ANC_DEGRADED
 
 
 def filter_of(interpolation: str) -> Filter:
@@ -43,13 +66,15 @@ class DetectorImage(NamedTuple):
     Attributes
     ----------
     samples : (line, column) float32 [DN]
-        B-spline coefficients, or counts for the other filters; two columns more on either side.
+        B-spline coefficients, or counts for the other filters; half the support more columns on either side.
     flags : (line, column) uint8
-        MSK_QUALIT bits of the 2 x 2 pixels from each one on; starts one column before the image.
+        MSK_QUALIT bits of the 2 x 2 pixels from each one on, but those of lines; starts one column before the image.
+    own : (line, column) uint8
+        MSK_QUALIT bits of each pixel.
     flagged : (line) bool
-        Where a line of `flags` has any.
+        Where a line of `flags` or two lines of `own` have any. All three are empty where the window has none.
     first_line : int
-        Line of the image that the first row of both holds.
+        Line of the image that the first row of all of them holds.
     lines, columns : int
         Size of the whole image.
     filter : int
@@ -58,6 +83,7 @@ class DetectorImage(NamedTuple):
 
     samples: NDArray[np.float32]
     flags: NDArray[np.uint8]
+    own: NDArray[np.uint8]
     flagged: NDArray[np.bool_]
     first_line: int
     lines: int
@@ -65,114 +91,148 @@ class DetectorImage(NamedTuple):
     filter: int
 
 
-def lines_needed(first: int, last: int, lines: int) -> tuple[int, int]:
+def support(name: Filter) -> int:
+    """Return half the samples along a line that make a pixel."""
+    return max((FILTERS[name] + 1) // 2, 2)
+
+
+def prefilter_reach(name: Filter) -> int:
+    """Return how many lines a sample takes on either side."""
+    return HALVES.get(FILTERS[name], 0)
+
+
+def margin_lines(name: Filter) -> int:
+    """Return how many lines must be given before and after those asked for: filter, repair of no data, support."""
+    return prefilter_reach(name) + REPAIR + support(name)
+
+
+def lines_needed(first: int, last: int, lines: int, name: Filter = "SPLINE3") -> tuple[int, int]:
     """Return the range of lines to read for interpolating between line `first` and line `last`."""
-    return max(first - MARGIN_LINES, 0), min(last + MARGIN_LINES + 1, lines)
-
-
-def spline_taps() -> NDArray[np.float32]:
-    """Return the half filter (HALF + 1) that turns samples into cubic B-spline coefficients, sum one.
-
-    Notes
-    -----
-    The inverse of (1/6, 4/6, 1/6) is ``sqrt(3) z^|k|`` with ``z = sqrt(3) - 2`` (Unser, Splines, 1999), here cut off.
-    """
-    taps = np.sqrt(3.0) * (np.sqrt(3.0) - 2.0) ** np.arange(HALF + 1)
-    return np.asarray(taps / (taps[0] + 2.0 * taps[1:].sum()), np.float32)
+    margin = margin_lines(name)
+    return max(first - margin, 0), min(last + margin + 1, lines)
 
 
 @kernel
-def _decode(counts, quality, out, invalid):  # type: ignore[no-untyped-def]
-    """Write counts as float32 and where there is no data; return whether there is such a place in each line."""
+def _inspect(counts, quality):  # type: ignore[no-untyped-def]
+    """Return whether each line has any flag, and whether it has any place without data."""
     rows, columns = counts.shape
-    holed = np.zeros(rows, np.bool_)
+    flagged, holed = np.zeros(rows, np.bool_), np.zeros(rows, np.bool_)
     for i in range(rows):
-        some = False
+        bits, least = np.uint16(0), np.uint16(65535)
         for j in range(columns):
-            bad = (counts[i, j] == 0) | ((quality[i, j] & NODATA) != 0)
-            out[i, j] = np.float32(counts[i, j])
-            invalid[i, j] = bad
-            some |= bad
-        holed[i] = some
-    return holed
+            bits |= quality[i, j]
+            least = min(least, counts[i, j])
+        holed[i] = least == 0 or bits & NODATA != 0
+        flagged[i] = bits & 255 != 0 or least == 0
+    return flagged, holed
 
 
 @kernel
-def _repair(counts, invalid, holed, out):  # type: ignore[no-untyped-def]
-    """Give no data the nearest valid line of its column within HALF, the upper one of two."""
+def _repair(counts, quality, holed, out):  # type: ignore[no-untyped-def]
+    """Write counts as float32, no data as the nearest valid line of its column within REPAIR, the upper one of two."""
     rows, columns = counts.shape
     for i in range(rows):
+        for j in range(columns):
+            out[i, j] = np.float32(counts[i, j])
         if not holed[i]:
             continue
         for j in range(columns):
-            if not invalid[i, j]:
+            if counts[i, j] != 0 and not quality[i, j] & NODATA:
                 continue
             out[i, j] = np.float32(DARK_LEVEL)
-            for k in range(1, HALF + 1):
-                if i - k >= 0 and not invalid[i - k, j]:
+            for k in range(1, REPAIR + 1):
+                if i - k >= 0 and counts[i - k, j] != 0 and not quality[i - k, j] & NODATA:
                     out[i, j] = np.float32(counts[i - k, j])
                     break
-                if i + k < rows and not invalid[i + k, j]:
+                if i + k < rows and counts[i + k, j] != 0 and not quality[i + k, j] & NODATA:
                     out[i, j] = np.float32(counts[i + k, j])
                     break
 
 
 @kernel
-def _prefilter(values, taps, out):  # type: ignore[no-untyped-def]
-    """Write B-spline coefficients; `values` holds HALF rows more on either side, `out` two columns more."""
-    rows, columns = out.shape[0], values.shape[1]
-    wide = columns + 2 * _PAD
-    line = np.empty(wide, np.float32)
-    for r in range(rows):
-        i = r + HALF
-        middle = line[_PAD : _PAD + columns]
-        here = values[i]
-        t = taps[0]
+def _own_flags(counts, quality, flagged, offset, own):  # type: ignore[no-untyped-def]
+    """Write the bits of each pixel, NODATA where there is none; beyond the window its ends repeat."""
+    rows, columns = counts.shape
+    for r in range(own.shape[0]):
+        i = min(max(r + offset, 0), rows - 1)
+        if not flagged[i]:
+            own[r] = 0
+            continue
         for x in range(columns):
-            middle[x] = t * here[x]
-        for k in range(1, HALF + 1):
-            above, below, t = values[i - k], values[i + k], taps[k]
-            for x in range(columns):
-                middle[x] += t * (above[x] + below[x])
-        line[:_PAD] = middle[0]
-        line[_PAD + columns :] = middle[columns - 1]
-        target = out[r]
-        t, n = taps[0], columns + 4
-        for x in range(n):
-            target[x] = t * line[x + HALF]
-        for k in range(1, HALF + 1):
-            left, right, t = line[HALF - k : HALF - k + n], line[HALF + k : HALF + k + n], taps[k]
-            for x in range(n):
-                target[x] += t * (left[x] + right[x])
+            own[r, x] = quality[i, x] & 255 | (NODATA if counts[i, x] == 0 else 0)
 
 
 @kernel
-def _support_flags(quality, invalid, holed, out):  # type: ignore[no-untyped-def]
-    """Write the bits of each 2 x 2 support; the inputs hold one row more before and two after those of `out`.
-
-    No data among the four: NODATA. No data only in the ring of the 4 x 4 support around: PARTIALLY_CORRECTED.
-    """
-    rows, columns = out.shape[0], quality.shape[1]
+def _line_flags(own, reach, flagged, holed):  # type: ignore[no-untyped-def]
+    """Write whether the support of each line has any flag, and whether it has a place without data."""
+    rows = own.shape[0]
+    every = np.zeros(rows, np.uint8)
     for r in range(rows):
-        i = r + 1
-        here, below, target = quality[i], quality[i + 1], out[r]
-        for x in range(1, columns):
-            target[x] = (here[x - 1] | here[x] | below[x - 1] | below[x]) & 255
-        target[0], target[columns] = (here[0] | below[0]) & 255, (here[columns - 1] | below[columns - 1]) & 255
-        if not holed[i - 1 : i + 3].any():
+        for x in range(own.shape[1]):
+            every[r] |= own[r, x]
+    for r in range(rows):
+        bits = np.uint8(0)
+        for i in range(max(r + 1 - reach, 0), min(r + reach, rows - 1) + 1):
+            bits |= every[i]
+        flagged[r], holed[r] = bits != 0, bits & NODATA != 0
+
+
+@kernel
+def _lean(own, r, reach, out):  # type: ignore[no-untyped-def]
+    """Flag in a line the pixels that have no data in the ring of their support, `reach` pixels from their middle."""
+    columns = own.shape[1]
+    for x in range(columns + 1):
+        if out[x] & NODATA:
             continue
+        for i in range(max(r + 1 - reach, 0), min(r + reach, own.shape[0] - 1) + 1):
+            for j in range(max(x - reach, 0), min(x + reach - 1, columns - 1) + 1):
+                if own[i, j] & NODATA:
+                    out[x] |= PARTIALLY_CORRECTED
+
+
+@kernel
+def _support_flags(own, reach, out, flagged):  # type: ignore[no-untyped-def]
+    """Write the bits of each 2 x 2 support, and where the whole support has any."""
+    rows, columns = own.shape
+    holed, carried = np.empty(rows, np.bool_), np.uint8(255 - _OF_LINES)
+    _line_flags(own, reach, flagged, holed)
+    for r in range(rows):
+        out[r] = 0
+        if not flagged[r]:
+            continue
+        here, below = own[r], own[min(r + 1, rows - 1)]
         for x in range(columns + 1):
-            near, ring = False, False
-            for k in range(4):
-                for m in range(4):
-                    j = min(max(x - 2 + m, 0), columns - 1)
-                    if invalid[i - 1 + k, j]:
-                        ring = True
-                        near = near or (0 < k < 3 and 0 < m < 3)
-            if near:
-                out[r, x] |= NODATA
-            elif ring:
-                out[r, x] |= PARTIALLY_CORRECTED
+            a, b = max(x - 1, 0), min(x, columns - 1)
+            out[r, x] = (here[a] | here[b] | below[a] | below[b]) & carried
+        if holed[r] and reach > 1:
+            _lean(own, r, reach, out[r])
+
+
+def _flag_layers(
+    counts: NDArray[np.uint16],
+    quality: NDArray[np.uint16],
+    flagged: NDArray[np.bool_],
+    offset: int,
+    rows: int,
+    name: Filter,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return flags, own flags and flagged lines, from line `offset` of the window on."""
+    columns = counts.shape[1]
+    if not flagged.any():
+        return np.empty((0, columns + 1), np.uint8), np.empty((0, columns), np.uint8), np.empty(0, np.bool_)
+    flags, own = np.empty((rows, columns + 1), np.uint8), np.empty((rows, columns), np.uint8)
+    some = np.empty(rows, np.bool_)
+    _own_flags(counts, quality, flagged, offset, own)
+    _support_flags(own, support(name) if FILTERS[name] > 1 else 1, flags, some)
+    return flags, own, some
+
+
+def _spans(wanted: NDArray[np.int64] | None, low: int, high: int, columns: int, reach: int) -> NDArray[np.int64]:
+    """Return the rows of the samples (strip, first and last + 1) that the lines wanted in each strip take."""
+    strips = -(-columns // STRIP)
+    if wanted is None:
+        return np.tile(np.array([[0, high - low]]), (strips, 1))
+    return np.asarray(np.clip(wanted + np.array([1 - reach, reach + 1]) - low, 0, high - low))
 
 
 def prepare_image(
@@ -181,6 +241,8 @@ def prepare_image(
     first_line: int,
     lines: int,
     name: Filter = "SPLINE3",
+    wanted: NDArray[np.int64] | None = None,
+    scratch: Scratch | None = None,
 ) -> DetectorImage:
     """Return a window of an image ready for `interpolate`.
 
@@ -192,173 +254,28 @@ def prepare_image(
     lines : int
         Of the whole image: what lies before the first and after the last line repeats them, as at the columns' edges.
     name : Filter
+    wanted : (strip, 2) int64, optional
+        First and last line between which pixels lie in each `STRIP` of columns; by default all. The samples of other
+        lines are undefined.
+    scratch : Scratch, optional
+        Where the samples are kept, until its next use.
     """
     if name not in FILTERS:
         raise ConfigurationError(f"filter {name!r}", "resampling", f"one of {', '.join(FILTERS)}")
-    columns, stop = counts.shape[1], first_line + counts.shape[0]
-    invalid, values = np.empty(counts.shape, np.bool_), np.empty(counts.shape, np.float32)
-    holed = _decode(counts, quality, values, invalid)
-    _repair(counts, invalid, holed, values)
+    columns, stop, space = counts.shape[1], first_line + counts.shape[0], scratch or Scratch()
+    reach, inner = support(name), prefilter_reach(name) + REPAIR
     # rows kept: those whose whole neighbourhood is there, or never was part of the image
-    low = first_line + 2 * HALF if first_line > 0 else -2
-    high = stop - 2 * HALF if stop < lines else lines + 2
-    if high - low < 4:
-        raise ConfigurationError(f"{counts.shape[0]} lines", "resampling", f"give {MARGIN_LINES} lines of margin")
-
-    def rows(layer: NDArray[Any], before: int, after: int) -> NDArray[Any]:
-        """Return lines low - before to high + after; at its ends the image repeats."""
-        if low - before >= first_line and high + after <= stop:
-            return layer[low - before - first_line : high + after - first_line]
-        return np.asarray(layer[np.clip(np.arange(low - before, high + after), 0, lines - 1) - first_line])
-
-    samples = np.empty((high - low, columns + 4), np.float32)
-    if name == "SPLINE3":
-        _prefilter(rows(values, HALF, HALF), spline_taps(), samples)
-    else:
-        middle = rows(values, 0, 0)
-        samples[:, 2:-2], samples[:, :2], samples[:, -2:] = middle, middle[:, :1], middle[:, -1:]
-    flags = np.empty((high - low, columns + 1), np.uint8)
-    _support_flags(rows(quality, 1, 2), rows(invalid, 1, 2), rows(holed, 1, 2), flags)
-    return DetectorImage(samples, flags, np.asarray(flags.any(axis=1)), low, lines, columns, FILTERS[name])
-
-
-@inline_kernel
-def _weights(t, number):  # type: ignore[no-untyped-def]
-    """Return the weights of the taps at -1, 0, 1, 2 for a fraction t in [0, 1)."""
-    zero, one = np.float32(0.0), np.float32(1.0)
-    if number == 3:
-        u, t2 = one - t, t * t
-        sixth = np.float32(1.0 / 6.0)
-        a, d = u * u * u * sixth, t2 * t * sixth
-        b = np.float32(2.0 / 3.0) - t2 + np.float32(0.5) * t2 * t
-        return a, b, one - a - b - d, d
-    if number == 2:
-        t2, half = t * t, np.float32(0.5)
-        t3 = t2 * t
-        a, d = t2 - half * (t3 + t), half * (t3 - t2)
-        b = np.float32(1.5) * t3 - np.float32(2.5) * t2 + one
-        return a, b, one - a - b - d, d
-    if number == 1:
-        return zero, one - t, t, zero
-    near = one if t < np.float32(0.5) else zero
-    return zero, near, one - near, zero
-
-
-@bare_kernel
-def split_weights(position, shift, number, whole, taps):  # type: ignore[no-untyped-def]
-    """Write the whole part of positions, shifted, and the weights (tap, pixel) of what is left."""
-    a, b, c, d = taps[0], taps[1], taps[2], taps[3]
-    if number == 3:  # one loop for each filter: a choice within it would cost more than the weights
-        for q in range(position.size):
-            i = np.floor(position[q])
-            a[q], b[q], c[q], d[q] = _weights(np.float32(position[q] - i), 3)
-            whole[q] = np.int32(i) + shift
-    elif number == 2:
-        for q in range(position.size):
-            i = np.floor(position[q])
-            a[q], b[q], c[q], d[q] = _weights(np.float32(position[q] - i), 2)
-            whole[q] = np.int32(i) + shift
-    else:
-        for q in range(position.size):
-            i = np.floor(position[q])
-            a[q], b[q], c[q], d[q] = _weights(np.float32(position[q] - i), number)
-            whole[q] = np.int32(i) + shift
-
-
-@bare_kernel
-def _clamp(at, last):  # type: ignore[no-untyped-def]
-    """Bring rows into 1 … last; return how many were outside, and the lowest and highest."""
-    low, high = at[0], at[0]
-    for q in range(at.size):
-        low, high = min(low, at[q]), max(high, at[q])
-    outside = 0
-    if low < 1 or high > last:
-        for q in range(at.size):
-            outside += at[q] < 1 or at[q] > last
-            at[q] = min(max(at[q], 1), last)
-        low, high = 1, last
-    return outside, low, high
-
-
-@bare_kernel
-def _run(image, line, column, scratch, out, flags):  # type: ignore[no-untyped-def]
-    """Interpolate pixels in a row; return how many of them the window does not hold."""
-    n, wide = line.size, image.samples.shape[1]
-    at, place, index = scratch.at[:n], scratch.place[:n], scratch.first
-    split_weights(line, -image.first_line, image.filter, at, scratch.rows)
-    split_weights(column, 1, image.filter, place, scratch.columns)
-    outside, low, high = _clamp(at, image.samples.shape[0] - 3)
-    for q in range(n):
-        index[q] = (at[q] - 1) * wide + place[q]
-    room, total = scratch.rows.shape[1], scratch.total
-    for q in range(0, n, LANES):
-        weigh_four(image.samples, wide, index, scratch.rows, scratch.columns, room, q, total)  # type: ignore[call-arg]
-    flagged = False
-    for i in range(low, high + 1):
-        flagged |= image.flagged[i]
-    if not flagged:
-        for q in range(n):
-            out[q] = total[q]
-            flags[q] = 0
-        return outside
-    for q in range(n):
-        bits = image.flags[at[q], place[q]]
-        flags[q] = bits
-        out[q] = total[q] if not bits & NODATA else np.float32(DARK_LEVEL)
-    return outside
-
-
-class _Scratch(NamedTuple):
-    """Memory for the pixels of a row: taps (4, pixel), whole positions, places of samples, sums."""
-
-    rows: NDArray[np.float32]
-    columns: NDArray[np.float32]
-    at: NDArray[np.int32]
-    place: NDArray[np.int32]
-    first: NDArray[np.int32]
-    total: NDArray[np.float32]
-
-
-@kernel
-def interpolate(image, line, column, left, detector, footprint, out, flags):  # type: ignore[no-untyped-def]
-    """Fill the pixels that belong to a detector.
-
-    Parameters
-    ----------
-    image : DetectorImage
-    line, column : (y, x) float64
-        0-based, whole numbers at pixel centres.
-    left : int
-        Column of the following arrays that `line` begins with.
-    detector : int
-    footprint : (y, x) uint8
-        Detector of each pixel: the others are left as they are.
-    out : (y, x) float32 [DN]
-        Interpolated counts; DARK_LEVEL where there is no data.
-    flags : (y, x) uint8
-        MSK_QUALIT bits; NODATA where the value is none.
-
-    Returns
-    -------
-    int
-        Pixels outside the window, which are an error of the caller.
-    """
-    rows, columns = line.shape
-    room = columns + LANES
-    scratch = _Scratch(
-        np.zeros((4, room), np.float32), np.zeros((4, room), np.float32), np.zeros(room, np.int32),
-        np.zeros(room, np.int32), np.zeros(room, np.int32), np.zeros(room, np.float32),
-    )  # fmt: skip
-    outside = 0
-    for r in range(rows):
-        x = 0
-        while x < columns:
-            start = x
-            while x < columns and footprint[r, left + x] == detector:
-                x += 1
-            if x > start:
-                here = slice(left + start, left + x)
-                outside += _run(image, line[r, start:x], column[r, start:x], scratch, out[r, here], flags[r, here])
-            else:
-                x += 1
-    return outside
+    low = first_line + inner if first_line > 0 else -reach
+    high = stop - inner if stop < lines else lines + reach
+    if high - low < 2 * reach:
+        raise ConfigurationError(f"{counts.shape[0]} lines", "resampling", f"give {margin_lines(name)} lines of margin")
+    flagged, holed = _inspect(counts, quality)
+    values: NDArray[Any] = counts
+    if holed.any():
+        values = space.take("values", counts.shape, np.float32)
+        _repair(counts, quality, holed, values)
+    samples = space.take("samples", (high - low, columns + 2 * reach), np.float32)
+    taps = spline_taps(FILTERS[name]) if FILTERS[name] in HALVES else np.ones(1, np.float32)
+    prefilter(values, first_line - low, taps, _spans(wanted, low, high, columns, reach), STRIP, reach, samples)
+    layers = _flag_layers(counts, quality, flagged, low - first_line, high - low, name)
+    return DetectorImage(samples, *layers, low, lines, columns, FILTERS[name])

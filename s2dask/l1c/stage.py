@@ -16,34 +16,40 @@ from s2dask.geometry.inverse_grid import InverseGrid, locate_nodes
 from s2dask.geometry.viewing import ViewingModel
 from s2dask.graph.step import Step
 from s2dask.instrument import BANDS, band
-from s2dask.instrument.quality import DEFECTIVE, MSI_DEGRADED, MSI_LOST
+from s2dask.instrument.quality import DEFECTIVE, MSI_DEGRADED, MSI_LOST, NODATA
 from s2dask.io.grids import MapGrid, TileGrid
 from s2dask.io.schema import footprint_path, noise_gain_path, quality_path, reflectance_path
 from s2dask.io.strips import ImageSource
 from s2dask.l1c.any_grid import fitted
-from s2dask.l1c.footprint import UNCLAIMED, Cut, claim
-from s2dask.l1c.location import Pixels, Scratch, locate, pixel_heights, seen_columns
+from s2dask.l1c.footprint import Cut, cell_heights, choose
+from s2dask.l1c.location import Pixels, locate, pixel_heights
 from s2dask.l1c.noise_gain import noise_gain, tap_correlation
 from s2dask.l1c.piecewise import resample_detector
 from s2dask.l1c.reflectance import encode, inverse_cosine, reflectance_record, reflectance_scale
 from s2dask.l1c.resampling import DARK_LEVEL, Filter, lines_needed, prepare_image
+from s2dask.l1c.scratch import Scratch
 from s2dask.l1c.tile_geometry import Box, TileFrame, angle_positions, seen_box, tile_date, viewing_angles
 from s2dask.qc.records import Record
 
 STEPS: Final = (
-    Step("TILE_INIT", "L1C", gipp=("R2ABCA",), summary="geometry of the tile: terrain, sun and view angles"),
+    Step(
+        "TILE_INIT",
+        "L1C",
+        gipp=("R2ABCA", "TILPAR", "CONVER"),
+        summary="geometry of the tile: terrain, sun and view angles; forecasts cut to it",
+    ),
     Step(
         "GEN_ORTHO_TOA",
         "L1C",
-        gipp=("VIEDIR", "SPAMOD"),
+        gipp=("VIEDIR", "SPAMOD", "RESPAR"),
         summary="location, choice of the detector, B-spline resampling, reflectance, masks carried along",
     ),
-    Step("MASK_S2", "L1C", summary="opaque clouds, cirrus, snow"),
+    Step("MASK_S2", "L1C", gipp=("MASPAR",), summary="opaque clouds, cirrus, snow"),
     Step("TILE_FINALIZE", "L1C", summary="percentages, checks, metadata"),
 )
 """The steps of the level."""
 STRIP_ROWS: Final = 16
-"""Rows that are located at a time: their coordinates stay in the cache."""
+"""Rows whose noise is calculated at a time: their coordinates stay in the cache."""
 _WINDOW_LOCK = Lock()
 
 
@@ -209,64 +215,45 @@ def map_pixels(grid: MapGrid, rows: slice, columns: slice) -> Pixels:
     return Pixels(grid.pixel, rows.start, columns.start, *size, tile_frame(grid).node)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _View:
-    detector: int
-    nodes: InverseGrid
-    first: int
-    last: int
-
-
-def _choose(
-    name: str, pixels: Pixels, nodes: Mapping[int, InverseGrid], heights: NDArray[np.float32],
-    lines: int, cut: Cut,
-) -> tuple[NDArray[np.uint8], list[_View]]:
-    """Return the footprint of a block and, of each detector in it, the lines that it needs."""
-    footprint = np.zeros(heights.shape, np.uint8)
-    ranges: dict[int, tuple[float, float]] = {}
-    scratch, distance = Scratch(STRIP_ROWS * pixels.columns), np.empty((STRIP_ROWS, pixels.columns))
-    size = (lines, band(name).columns)
-    for at, strip in pixels.strips(STRIP_ROWS):
-        best = distance[: strip.rows]
-        best[:] = UNCLAIMED
-        for detector, grid_of in nodes.items():
-            left, right = seen_columns(grid_of, strip)
-            if left == right:
-                continue
-            line, column = locate(grid_of, strip.part(left, right), heights[at], left, scratch)
-            found, low, high = claim(line, column, size, detector, left, best, footprint[at], cut)
-            if found:
-                before = ranges.get(detector, (low, high))
-                ranges[detector] = (min(low, before[0]), max(high, before[1]))
-    views = [
-        _View(detector, nodes[detector], int(np.floor(low)), int(np.ceil(high)))
-        for detector, (low, high) in ranges.items()
-    ]
-    return footprint, views
-
-
 def _resample(
-    name: str, view: _View, pixels: Pixels, heights: NDArray[np.float32], source: ImageSource, p: OrthoParameters,
-    footprint: NDArray[np.uint8], counts: NDArray[np.float32], quality: NDArray[np.uint8],
-    gain: NDArray[np.float32] | None,
+    name: str,
+    detector: int,
+    span: NDArray[np.int64],
+    nodes: InverseGrid,
+    pixels: Pixels,
+    heights: NDArray[np.float32],
+    source: ImageSource,
+    p: OrthoParameters,
+    band_image: OrthoBand,
+    scratch: Scratch,
 ) -> None:
     """Fill the pixels of one detector."""
-    lines = p.lines[name]
-    first, stop = lines_needed(view.first, view.last, lines)
-    image = prepare_image(*source.read(view.detector, name, first, stop), first, lines, p.filter)
-    nodes, k = view.nodes, pixels.per_node
+    lines, seen = p.lines[name], span[span[:, 0] <= span[:, 1]]
+    first, stop = lines_needed(int(seen[:, 0].min()), int(seen[:, 1].max()), lines, p.filter)
+    image = prepare_image(*source.read(detector, name, first, stop), first, lines, p.filter, span, scratch)
+    k, footprint = pixels.per_node, band_image.footprint
     outside = resample_detector(
         image, nodes.line, nodes.column_of, nodes.middle, k, pixels.row - nodes.row * k,
-        pixels.column - nodes.column * k, heights, view.detector, footprint, counts, quality,
+        pixels.column - nodes.column * k, heights, detector, footprint, band_image.counts, band_image.quality,
     )  # fmt: skip
     if outside:
-        raise InputError(f"{outside} pixels outside the lines {first} to {stop}", f"D{view.detector:02d} {name}")
-    if gain is None:
+        raise InputError(f"{outside} pixels outside the lines {first} to {stop}", f"D{detector:02d} {name}")
+    if band_image.noise_gain is None:
         return
-    correlation, scratch = tap_correlation(p.filter), Scratch(STRIP_ROWS * pixels.columns)
+    correlation = tap_correlation(p.filter)
     for at, strip in pixels.strips(STRIP_ROWS):
-        place = locate(nodes, strip, heights[at], 0, scratch)
-        noise_gain(*place, image.filter, correlation, 0, view.detector, footprint[at], gain[at])
+        place = locate(nodes, strip, heights[at], scratch)
+        noise_gain(*place, image.filter, correlation, 0, detector, footprint[at], band_image.noise_gain[at])
+
+
+def _empty_band(shape: tuple[int, int], noise_gain: bool, space: Scratch) -> OrthoBand:
+    """Return a band without data; its reflectance and footprint are undefined."""
+    counts, quality = space.take("counts", shape, np.float32), space.take("quality", shape, np.uint8)
+    counts[:], quality[:] = DARK_LEVEL, 0
+    gain = np.full(shape, np.nan, np.float32) if noise_gain else None
+    return OrthoBand(
+        counts, space.take("reflectance", shape, np.uint16), quality, space.take("footprint", shape, np.uint8), gain
+    )
 
 
 def ortho_images(
@@ -277,6 +264,7 @@ def ortho_images(
     model: ViewingModel,
     terrain: Terrain,
     parameters: OrthoParameters,
+    scratch: Scratch | None = None,
 ) -> Iterator[tuple[str, OrthoBand]]:
     """Yield the orthoimages of a block, band after band (step GEN_ORTHO_TOA); one is in memory at a time.
 
@@ -291,26 +279,32 @@ def ortho_images(
     model : ViewingModel
     terrain : Terrain
     parameters : OrthoParameters
+    scratch : Scratch, optional
+        Where the images are kept: each is overwritten by the next. By default they stay.
     """
     p, window = parameters, tile_terrain(terrain, parameters.box)
     frame = tile_frame(grid)
     lattice = frame.lattice(pixels)
     heights = pixel_heights(lattice, pixels, window.frame, window.heights)
-    inverse = inverse_cosine(p.sun_zenith, frame.angle_step, pixels)
+    inverse, ranges = inverse_cosine(p.sun_zenith, frame.angle_step, pixels), cell_heights(pixels, heights)
+    work = scratch or Scratch()
+    # without the sun there is no reflectance
+    night = inverse <= 0 if p.sun_zenith.max() >= 90 else None
     for name in bands:
         if isinstance(grid, TileGrid) and band(name).resolution != pixels.resolution:
             raise ConfigurationError(f"{name} in a block of {pixels.resolution} m", grid.tile_id)
         found = {d: locate_nodes(model, name, d, lattice, p.heights, p.lines[name]) for d in sorted(p.detectors)}
         nodes = {d: grid_of for d, grid_of in found.items() if grid_of is not None}
-        footprint, views = _choose(name, pixels, nodes, heights, p.lines[name], p.cut)
-        counts = np.full(heights.shape, DARK_LEVEL, np.float32)
-        quality, reflectance = np.zeros(heights.shape, np.uint8), np.empty(heights.shape, np.uint16)
-        gain = np.full(heights.shape, np.nan, np.float32) if p.noise_gain else None
-        for view in views:
-            _resample(name, view, pixels, heights, source, p, footprint, counts, quality, gain)
+        image = _empty_band(heights.shape, p.noise_gain, scratch or Scratch())
+        size = (p.lines[name], band(name).columns)
+        spans = choose(nodes, pixels, heights, ranges, size, p.cut, image.footprint)
+        for detector, span in spans.items():
+            _resample(name, detector, span, nodes[detector], pixels, heights, source, p, image, work)
+        if night is not None:
+            image.quality[night] |= NODATA
         scale = reflectance_scale(p.gains[name], p.solar_irradiance[name], p.conversion)
-        encode(counts, quality, footprint, scale, inverse, reflectance)
-        yield name, OrthoBand(counts, reflectance, quality, footprint, gain)
+        encode(image.counts, image.quality, image.footprint, scale, inverse, image.reflectance)
+        yield name, image
 
 
 def band_arrays(name: str, image: OrthoBand) -> dict[str, NDArray[np.generic]]:

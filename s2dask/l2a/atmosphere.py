@@ -111,7 +111,13 @@ def aerosol_thickness(wavelength: float, aot: ArrayLike) -> Field:
 
 
 def gas_transmittance(
-    unit: str, band: str, air_mass: ArrayLike, pressure: ArrayLike, water_vapour: ArrayLike, ozone: ArrayLike
+    unit: str,
+    band: str,
+    air_mass: ArrayLike,
+    pressure: ArrayLike,
+    water_vapour: ArrayLike,
+    ozone: ArrayLike,
+    table: str | None = None,
 ) -> Field:
     """Return the transmittance of the absorbing gases along the whole path.
 
@@ -123,6 +129,8 @@ def gas_transmittance(
     pressure : (...) float [hPa]
     water_vapour : (...) float [cm]
     ozone : (...) float [DU]
+    table : str, optional
+        Another table of absorption: see `s2dask.instrument.gas.absorptions`.
 
     Returns
     -------
@@ -135,12 +143,45 @@ def gas_transmittance(
     amounts = {"h2o": np.asarray(water_vapour, np.float64), "o3": np.asarray(ozone, np.float64) / 1000.0}
     relative = np.asarray(pressure, np.float64) / STANDARD_PRESSURE
     exponent: Field = np.zeros(())
-    for absorber in absorptions(unit, band):
+    for absorber in absorptions(unit, band, table):
         amount = amounts.get(absorber.gas)
         if amount is None:
             amount = relative**absorber.p
         exponent = exponent + absorber.a * (np.asarray(air_mass) * np.maximum(amount, 0.0)) ** absorber.n
     return np.exp(exponent)
+
+
+def water_dimming(
+    unit: str, band: str, air_mass: ArrayLike, water_vapour: ArrayLike, molecular: ArrayLike, path: ArrayLike
+) -> Field:
+    """Return by how much less than light from the ground water vapour dims the path reflectance.
+
+    Parameters
+    ----------
+    unit, band : str
+    air_mass : (...) float [1]
+        Down plus up.
+    water_vapour : (...) float [cm]
+    molecular, path : (...) float [1]
+        Path reflectance of the molecules alone, and of all.
+
+    Returns
+    -------
+    (...) float64 [1]
+        1 or more, to be multiplied with the path reflectance where the whole is multiplied with all gases.
+
+    Notes
+    -----
+    As in 6S (Vermote et al., 1997): the molecules are above the water vapour, the aerosol in the midst of it,
+    ``rho_R + (rho - rho_R) T(u / 2)`` in place of ``rho T(u)``.
+    """
+    found = [absorber for absorber in absorptions(unit, band) if absorber.gas == "h2o"]
+    if not found:
+        return np.ones(np.broadcast_shapes(np.shape(air_mass), np.shape(water_vapour), np.shape(path)))
+    slant = np.asarray(air_mass, np.float64) * np.maximum(np.asarray(water_vapour, np.float64), 0.0)
+    whole, half = (np.exp(found[0].a * (slant * share) ** found[0].n) for share in (1.0, 0.5))
+    share = np.minimum(np.asarray(molecular, np.float64) / np.maximum(np.asarray(path, np.float64), 1e-12), 1.0)
+    return np.asarray((share + (1 - share) * half) / whole)
 
 
 def _layer(wavelength: float, aot: ArrayLike, pressure: ArrayLike, cos_scattering: Field) -> _Layer:

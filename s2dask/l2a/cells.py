@@ -128,3 +128,69 @@ def cell_coefficients(table, low, step, rows, columns, slot, elevation, out):  #
                 above = (t[k1, i, j, c] * (1.0 - u) + t[k1, i, j1, c] * u) * (1.0 - v)
                 above += (t[k1, i1, j, c] * (1.0 - u) + t[k1, i1, j1, c] * u) * v
                 out[a, b, c] = upper * (1.0 - w) + above * w
+
+
+@kernel
+def coefficients_at(table, low, step, y, x, elevation, out):  # type: ignore[no-untyped-def]
+    """Interpolate coefficients to one place.
+
+    Parameters
+    ----------
+    table : (height, ny, nx, coefficient) float64
+    low, step : float [m]
+        First height and spacing.
+    y, x : float
+        Position, in nodes.
+    elevation : float [m]
+    out : (coefficient) float64
+        Filled.
+    """
+    heights, ny, nx, kinds = table.shape
+    v, u = min(max(y, 0.0), ny - 1.0), min(max(x, 0.0), nx - 1.0)
+    i, j = min(int(v), max(ny - 2, 0)), min(int(u), max(nx - 2, 0))
+    v, u, i1, j1 = v - i, u - j, min(i + 1, ny - 1), min(j + 1, nx - 1)
+    z = min(max((elevation - low) / step, 0.0), heights - 1.0)
+    k = min(int(z), max(heights - 2, 0))
+    w, k1 = z - k, min(k + 1, heights - 1)
+    for c in range(kinds):
+        lower = (table[k, i, j, c] * (1.0 - u) + table[k, i, j1, c] * u) * (1.0 - v)
+        lower += (table[k, i1, j, c] * (1.0 - u) + table[k, i1, j1, c] * u) * v
+        upper = (table[k1, i, j, c] * (1.0 - u) + table[k1, i, j1, c] * u) * (1.0 - v)
+        upper += (table[k1, i1, j, c] * (1.0 - u) + table[k1, i1, j1, c] * u) * v
+        out[c] = lower * (1.0 - w) + upper * w
+
+
+@kernel
+def scattered_coefficients(table, low, step, y, x, slot, elevation, out):  # type: ignore[no-untyped-def]
+    """Interpolate coefficients to scattered cells.
+
+    Parameters
+    ----------
+    table : (slot, height, ny, nx, coefficient) float64
+    low, step : float [m]
+        First height and spacing.
+    y, x : (cell) float64
+        Positions, in nodes.
+    slot : (cell) uint8
+    elevation : (cell) float32 [m]
+    out : (cell, coefficient) float64
+        Filled.
+    """
+    for i in range(y.size):
+        coefficients_at(table[slot[i]], low, step, y[i], x[i], elevation[i], out[i])
+
+
+@kernel
+def around(mask, radius):  # type: ignore[no-untyped-def]
+    """Return where a mask is set in a square of `radius` cells to every side: (row, column) bool -> the same."""
+    rows, columns = mask.shape
+    across, out = np.zeros((rows, columns), np.bool_), np.zeros((rows, columns), np.bool_)
+    for i in range(rows):
+        for j in range(columns):
+            if mask[i, j]:
+                across[i, max(j - radius, 0) : j + radius + 1] = True
+    for i in range(rows):
+        for k in range(max(i - radius, 0), min(i + radius + 1, rows)):
+            for j in range(columns):
+                out[i, j] |= across[k, j]
+    return out

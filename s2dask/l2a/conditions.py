@@ -1,7 +1,7 @@
-"""Where sun and satellite stood and what the weather was, at the 5 km nodes of a tile, without holes."""
+"""Where sun and satellite stood and what the weather was, at nodes over a tile, without holes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -10,14 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 from s2dask.l2a.cells import between_nodes
 
 NODE_STEP: Final = 5000.0
-"""Between the nodes [m]."""
+"""Between the nodes of a product [m]."""
 
 Field = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conditions:
-    """Geometry and weather of a tile at nodes every 5 km from its upper left corner.
+    """Geometry and weather of a tile at nodes, those of a product every 5 km from its upper left corner.
 
     Attributes
     ----------
@@ -35,6 +35,14 @@ class Conditions:
     pressure : (ny, nx) float64 [hPa]
         At sea level.
     ozone : (ny, nx) float64 [DU]
+    aot : (ny, nx) float64 [1] or None
+        Forecast of the aerosol optical thickness at 550 nm, None without one.
+    aot_height : (ny, nx) float64 [m] or None
+        Above which height it is.
+    aerosol : str
+        Model of the aerosol: ``continental`` or ``maritime``.
+    step, start : float [m]
+        Between the nodes, and how far the first lies from the upper left corner, to the right and down.
     """
 
     unit: str
@@ -47,10 +55,45 @@ class Conditions:
     water_vapour: Field
     pressure: Field
     ozone: Field
+    aot: Field | None = None
+    aot_height: Field | None = None
+    aerosol: str = "continental"
+    step: float = NODE_STEP
+    start: float = 0.0
 
     def positions(self, first: int, count: int) -> Field:
         """Return where the centres of consecutive cells lie along one axis, in nodes."""
-        return np.asarray((np.arange(first, first + count) + 0.5) * (self.cell / NODE_STEP))
+        return self.places_of(np.arange(first, first + count))
+
+    def places_of(self, cells: ArrayLike) -> Field:
+        """Return where the centres of cells lie along one axis, in nodes."""
+        return np.asarray(((np.asarray(cells) + 0.5) * self.cell - self.start) / self.step)
+
+    def at_boxes(self, edge: int, shape: tuple[int, int]) -> "Conditions":
+        """Return the same at the centres of boxes of `edge` x `edge` cells.
+
+        Parameters
+        ----------
+        edge : int
+        shape : (int, int)
+            Rows and columns of boxes.
+        """
+        step = edge * self.cell
+        rows, columns = ((step * (np.arange(n) + 0.5) - self.start) / self.step for n in shape)
+
+        def between(nodes: Field) -> Field:
+            return np.asarray(between_nodes(np.ascontiguousarray(nodes), rows, columns))
+
+        def turned(angles: Field) -> Field:
+            return np.stack(_angles(*(between(part) for part in tangents(angles))))
+
+        return replace(
+            self, sun=turned(self.sun), views={n: np.stack([turned(v) for v in f]) for n, f in self.views.items()},
+            lon=between(self.lon), lat=between(self.lat), water_vapour=between(self.water_vapour),
+            pressure=between(self.pressure), ozone=between(self.ozone),
+            aot=None if self.aot is None else between(self.aot),
+            aot_height=None if self.aot_height is None else between(self.aot_height), step=step, start=0.5 * step,
+        )  # fmt: skip
 
     def slots(self, footprint: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the slot of each detector number: 0 for a detector that is not there."""
@@ -102,7 +145,7 @@ class Conditions:
         dict of str to (sample) float64
             ``sun_zenith``, ``view_zenith``, ``relative_azimuth`` [deg], ``pressure`` [hPa], ``ozone`` [DU].
         """
-        y, x = ((np.asarray(v) + 0.5) * (self.cell / NODE_STEP) for v in (rows, columns))
+        y, x = self.places_of(rows), self.places_of(columns)
         sun_zenith, sun_azimuth = _angles(*(_scattered(f, y, x) for f in tangents(self.sun)))
         vectors = [tangents(view) for view in self.views[name]]
         east, north = (np.stack([_scattered(v[k], y, x) for v in vectors]) for k in (0, 1))

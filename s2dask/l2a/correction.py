@@ -3,7 +3,7 @@
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from s2dask.instrument.gas import absorptions
 from s2dask.kernels import kernel
@@ -38,14 +38,15 @@ def height_nodes(low: float, high: float) -> Field:
     return np.asarray(HEIGHT_STEP * np.arange(first, last + 1))
 
 
-def coefficient_table(conditions: Conditions, name: str, aot: float, heights: Field) -> Field:
+def coefficient_table(conditions: Conditions, name: str, aot: ArrayLike, heights: Field) -> Field:
     """Return what surface reflectance needs, at nodes and heights.
 
     Parameters
     ----------
     conditions : Conditions
     name : str
-    aot : float [1]
+    aot : float or (height, ny, nx) float64 [1]
+        Above each node, where its ground is at each height.
     heights : (height) float64 [m]
 
     Returns

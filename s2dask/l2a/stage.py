@@ -4,7 +4,6 @@ Every pixel is worked out from itself, its 60 m cell and the few numbers settled
 clouds, which are found on the cells of the whole tile: the cut into blocks leaves no trace.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,21 +12,26 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from s2dask.auxdata.cams import AerosolForecast
 from s2dask.auxdata.meteo import Meteo
 from s2dask.auxdata.terrain import Terrain
-from s2dask.errors import ConfigurationError, InputMissing
+from s2dask.errors import ConfigurationError, InputError, InputMissing
 from s2dask.geometry.angles import node_positions
 from s2dask.graph.step import Step
 from s2dask.instrument import BANDS, band
 from s2dask.io.schema import L2A_BANDS, reflectance_path
 from s2dask.io.tiles import TileReader
 from s2dask.l2a import cloud_shadow
-from s2dask.l2a.aerosol import SAMPLE_BANDS, Aerosol, LandSample, mean_water_vapour, retrieve_aot
-from s2dask.l2a.cells import SATURATED, cell_means, cell_union, repeat
+from s2dask.l2a.aerosol import SAMPLE_BANDS, LandSample
+from s2dask.l2a.atmosphere import water_vapour_at
+from s2dask.l2a.cells import SATURATED, between_nodes, cell_means, cell_union, repeat
 from s2dask.l2a.conditions import NODE_STEP, Conditions, whole_field, whole_views
-from s2dask.l2a.correction import coefficient_table, correct, gas_gain, height_nodes, over_cells, water_law
-from s2dask.l2a.scene_class import CLASS_BANDS, CLASSES, DARK, SHADOW, SOIL, UNCLASSIFIED, VEGETATION, classify
-from s2dask.l2a.water_vapour import retrieve
+from s2dask.l2a.correction import coefficient_table, correct, gas_gain, over_cells, water_law
+from s2dask.l2a.scene_class import CLASS_BANDS, CLASSES, DARK, SHADED, SHADOW, SOIL, UNCLASSIFIED, VEGETATION, WATER
+from s2dask.l2a.scene_rules import SceneRules, classify_scene, clear_air, default_rules, map_hints
+from s2dask.l2a.tile_atmosphere import AtmosphereState, BlockStatistics, solve
+from s2dask.l2a.water_vapour import retrieve, side_weight, smooth
+from s2dask.l2a.window import CELL, Window
 
 STEPS: Final = (
     Step("L2A_INIT", "L2A", summary="angles and weather at the 5 km nodes, empty product"),
@@ -37,121 +41,82 @@ STEPS: Final = (
     Step("L2A_FINALIZE", "L2A", summary="percentages, checks, attributes"),
 )
 """The steps of the level."""
-CELL: Final = 60
-"""Resolution of the cells [m]."""
-SAMPLE_CELLS: Final = 60_000
+LOW_SUN: Final = 80.0
+"""Zenith angle of the sun beyond which the product says so [deg] ..."""
+LOWEST_SUN: Final = 88.0
+"""... and beyond which no light is corrected for [deg]."""
+AEROSOLS: Final = ("continental", "maritime")
+"""Models of the aerosol."""
+SAMPLE_CELLS: Final = 150_000
 """Cells of a tile that are looked at for its sample of land."""
 
 Float = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A rectangle of a tile: pixels of one resolution that begin with a cell."""
-
-    resolution: int
-    rows: slice
-    columns: slice
-
-    def __post_init__(self) -> None:
-        if self.rows.start % self.factor or self.columns.start % self.factor:
-            raise ConfigurationError(f"window at {self.rows.start}, {self.columns.start} cuts a 60 m cell", "L2A")
-
-    @property
-    def factor(self) -> int:
-        """Pixels on the edge of a cell."""
-        return CELL // self.resolution
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(rows, columns)."""
-        return self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
-
-    def at(self, resolution: int, whole: tuple[int, int]) -> "Window":
-        """Return the pixels of another resolution that lie in these, inside a tile of `whole` such pixels."""
-
-        def turn(span: slice, size: int) -> slice:
-            first = span.start * self.resolution // resolution
-            return slice(first, min(-(-span.stop * self.resolution // resolution), size))
-
-        return Window(resolution, turn(self.rows, whole[0]), turn(self.columns, whole[1]))
+def _sun(tile: TileReader) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Return the angles of the sun without holes, and what there is to say of them."""
+    told = tile.sun_angles()
+    sun = whole_field(told)
+    where = f"L1C tile {tile.grid.tile_id}"
+    if sun is None:
+        raise InputMissing("no solar angles", where, "make L1C again")
+    lowest, highest = float(np.nanmin(told[0])), float(np.nanmax(told[0]))
+    if lowest > LOWEST_SUN:
+        raise InputError(f"sun {lowest:.1f} degrees from the zenith", where, "take a tile seen by day")
+    flags = (f"sun {highest:.1f} degrees from the zenith: hardly any light",) if highest > LOW_SUN else ()
+    sun[0] = np.minimum(sun[0], LOWEST_SUN)
+    return sun, flags
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BlockStatistics:
-    """What a block of 20 m pixels says for its tile.
+def tile_conditions(
+    tile: TileReader, meteo: Meteo, cams: AerosolForecast | None = None, aerosol: str = "continental"
+) -> tuple[Conditions, tuple[str, ...]]:
+    """Return geometry and weather of a tile, and what had to be assumed; refuse a tile that lacks a band.
 
-    Attributes
+    Parameters
     ----------
-    origin : (int, int)
-        First cell.
-    kind, near, slots : (row, column) uint8
-        Of the cells, for the shadows: what they are, reflectance of B8A in 1/200, and the slots of the detectors.
-    sample : LandSample
-    heights : (float, float)
-        Lowest and highest elevation [m].
+    tile : TileReader
+    meteo : Meteo
+    cams : AerosolForecast, optional
+    aerosol : str
+        Model of the aerosol, one of `AEROSOLS`.
     """
-
-    origin: tuple[int, int]
-    kind: Bytes
-    near: Bytes
-    slots: Bytes
-    sample: LandSample
-    heights: tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AtmosphereState:
-    """What was settled for a tile; two are equal when all their numbers are.
-
-    Attributes
-    ----------
-    conditions : Conditions
-    aerosol : Aerosol
-    water_vapour : float [cm]
-        Above sea level, median of the land.
-    heights : (height) float64 [m]
-        Of the tables of coefficients.
-    shadow : (row, byte) uint8
-        Cells in the shadow of a cloud, packed bits.
-    digest : str
-    """
-
-    conditions: Conditions
-    aerosol: Aerosol
-    water_vapour: float
-    heights: NDArray[np.float64]
-    shadow: Bytes
-    digest: str
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, AtmosphereState) and other.digest == self.digest
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
-
-
-def tile_conditions(tile: TileReader, meteo: Meteo) -> tuple[Conditions, tuple[str, ...]]:
-    """Return geometry and weather of a tile, and what had to be assumed; refuse a tile that lacks a band."""
     missing = [name for name in BANDS if name not in tile.bands]
     if missing:
         raise InputMissing(
             f"no band {', '.join(missing)}", f"L1C tile {tile.grid.tile_id}", "make L1C with all 13 bands"
         )
-    sun = whole_field(tile.sun_angles())
-    if sun is None:
-        raise InputMissing("no solar angles", f"L1C tile {tile.grid.tile_id}", "make L1C again")
+    if aerosol not in AEROSOLS:
+        raise ConfigurationError(f"no aerosol {aerosol}", "L2A", f"choose {' or '.join(AEROSOLS)}")
+    sun, flags = _sun(tile)
     shape = sun.shape[1:]
-    views, flags = whole_views({n: tile.view_angles(n) for n in BANDS}, tile.detectors, (shape[0], shape[1]))
+    views, assumed = whole_views({n: tile.view_angles(n) for n in BANDS}, tile.detectors, (shape[0], shape[1]))
     x = tile.grid.x0 + NODE_STEP * np.arange(shape[1], dtype=np.float64)
     y = tile.grid.y0 - NODE_STEP * np.arange(shape[0], dtype=np.float64)
     lon, lat = node_positions(tile.grid.crs, x, y)
-    weather = meteo.at(lon, lat)
+    flags = (*flags, *assumed)
     if meteo.is_default:
         flags = (*flags, "no weather: standard pressure and ozone assumed")
-    unit, cell = str(tile.attrs["unit"]), float(tile.grid.pixel(CELL))
-    return Conditions(unit, cell, tuple(tile.detectors), sun, views, lon, lat, *weather), flags
+    expected = (None, None) if cams is None else (cams.at(lon, lat), cams.height_at(lon, lat))
+    unit, cell, detectors = str(tile.attrs["unit"]), float(tile.grid.pixel(CELL)), tuple(tile.detectors)
+    weather = meteo.at(lon, lat)
+    return (
+        Conditions(
+            unit,
+            cell,
+            detectors,
+            sun,
+            views,
+            lon,
+            lat,
+            *weather,
+            aot=expected[0],
+            aot_height=expected[1],
+            aerosol=aerosol,
+        ),
+        flags,
+    )
 
 
 def read_image(tile: TileReader, name: str, window: Window) -> Float:
@@ -209,22 +174,56 @@ def _elevation(conditions: Conditions, terrain: Terrain | None, cells: Window) -
     return terrain.height(lon, lat).astype(np.float32)
 
 
-def scene_layers(tile: TileReader, window: Window) -> tuple[Bytes, Bytes, Bytes, dict[str, Float]]:
+def _hints(
+    tile: TileReader, conditions: Conditions, state: AtmosphereState | None, window: Window, rules: SceneRules
+) -> Bytes:
+    """Return what relief and maps say of the pixels of a window."""
+    cells = _cells(tile, window)
+    hints = np.zeros(cells.shape, np.uint8)
+    if rules.maps is not None:
+        hints |= map_hints(rules.maps.at(*conditions.places(*cells.origin, cells.shape)), cells.shape)
+    if state is not None:
+        hints[_cells_of(state.shade, tile, cells)] |= SHADED
+    out: Bytes = repeat(hints, window.factor, *window.shape)
+    return out
+
+
+def scene_layers(
+    tile: TileReader,
+    conditions: Conditions,
+    window: Window,
+    rules: SceneRules | None = None,
+    state: AtmosphereState | None = None,
+) -> tuple[Bytes, Bytes, Bytes, dict[str, Float]]:
     """Return class, cloud and snow confidence [%] of a window of 20 or 60 m pixels, and the images used.
 
-    Cloud shadows are not among the classes yet: they take the whole tile.
+    Cloud shadows are not among the classes yet, nor is the shade of the relief without a `state`: they take the whole
+    tile.
     """
-    images = {name: read_image(tile, name, window) for name in CLASS_BANDS}
-    quality = _read_quality(tile, CLASS_BANDS, window)
-    scl, cld, snw = (np.empty(window.shape, np.uint8) for _ in range(3))
-    b02, b03, b04, b8a, b10, b11, b12 = (images[name] for name in CLASS_BANDS)
-    classify(b02, b03, b04, b8a, b10, b11, b12, quality, scl, cld, snw)
-    return scl, cld, snw, images
+    rules = default_rules() if rules is None else rules
+    whole = tile.grid.shape(window.resolution)
+    wide = window.wider(rules.margin * window.factor, whole) if rules.margin else window
+    images = {name: read_image(tile, name, wide) for name in rules.bands}
+    quality = _read_quality(tile, CLASS_BANDS, wide)
+    hints = _hints(tile, conditions, state, wide, rules)
+    air = clear_air(conditions.unit, float(conditions.sun[0].mean()))
+    layers = classify_scene(images, quality, rules, tile.grid.pixel(window.resolution), hints, air)
+    if rules.margin:
+        part = window.inside(wide)
+        layers = (layers[0][part], layers[1][part], layers[2][part])
+        images = {name: np.ascontiguousarray(image[part]) for name, image in images.items()}
+    return (*layers, images)
 
 
-def gather(tile: TileReader, conditions: Conditions, terrain: Terrain | None, window: Window) -> BlockStatistics:
+def gather(
+    tile: TileReader,
+    conditions: Conditions,
+    terrain: Terrain | None,
+    window: Window,
+    rules: SceneRules | None = None,
+) -> BlockStatistics:
     """Return what a window of 20 m pixels says for its tile (step L2A_DDV)."""
-    scl, _, _, images = scene_layers(tile, window)
+    scl, _, _, images = scene_layers(tile, conditions, window, rules)
     cells = _cells(tile, window)
     elevation = _elevation(conditions, terrain, cells)
     land = cell_means(np.isin(scl, (VEGETATION, SOIL)).astype(np.float32), window.factor)
@@ -248,42 +247,12 @@ def gather(tile: TileReader, conditions: Conditions, terrain: Terrain | None, wi
     kind = cloud_shadow.cell_kinds(scl, window.factor)
     origin = (int(cells.rows.start), int(cells.columns.start))
     near = np.nan_to_num(200.0 * reflectance[SAMPLE_BANDS.index("B8A")], nan=0.0).clip(0, 255).astype(np.uint8)
-    return BlockStatistics(origin, kind, near, slots, sample, (float(elevation.min()), float(elevation.max())))
-
-
-def _mosaic(blocks: Sequence[BlockStatistics], name: str, fill: int) -> Bytes:
-    """Return a layer of cells of the whole tile."""
-    rows, columns = (max(s.origin[k] + s.kind.shape[k] for s in blocks) for k in (0, 1))
-    out = np.full((rows, columns), fill, np.uint8)
-    for s in blocks:
-        part = getattr(s, name)
-        out[s.origin[0] : s.origin[0] + part.shape[0], s.origin[1] : s.origin[1] + part.shape[1]] = part
-    return out
-
-
-def solve(conditions: Conditions, statistics: Sequence[BlockStatistics]) -> AtmosphereState:
-    """Settle the atmosphere of a tile and the shadows of its clouds from all its blocks (step L2A_AOT_WV)."""
-    blocks = sorted(statistics, key=lambda s: s.origin)
-    kind, slots = _mosaic(blocks, "kind", cloud_shadow.IGNORED), _mosaic(blocks, "slots", 0)
-    kind = cloud_shadow.darker_than_around(kind, _mosaic(blocks, "near", 0), conditions.cell)
-    direction = cloud_shadow.slant(*conditions.tangents_over("B8A", slots))
-    shadow = cloud_shadow.shadows(kind, conditions.cell, direction)
-    sample = LandSample.join([s.sample for s in blocks])
-    forecast = float(conditions.water_vapour.mean())
-    vapour = mean_water_vapour(conditions, sample, 0.2, forecast)
-    aerosol = retrieve_aot(conditions, sample, vapour)
-    vapour = mean_water_vapour(conditions, sample, aerosol.aot, forecast)
-    heights = height_nodes(min(s.heights[0] for s in blocks), max(s.heights[1] for s in blocks))
-    packed = np.packbits(shadow, axis=1)
-    facts = [conditions.unit.encode(), repr((conditions.cell, conditions.detectors, aerosol.aot, vapour)).encode()]
-    fields = (conditions.sun, conditions.pressure, conditions.ozone, *conditions.views.values(), heights, packed)
-    digest = hashlib.sha256(b"".join([*facts, *(np.ascontiguousarray(f).tobytes() for f in fields)])).hexdigest()
-    return AtmosphereState(conditions, aerosol, vapour, heights, packed, digest)
+    return BlockStatistics(origin, kind, near, slots, sample, elevation)
 
 
 @lru_cache(maxsize=32)
 def _table(state: AtmosphereState, name: str) -> NDArray[np.float64]:
-    return coefficient_table(state.conditions, name, state.aerosol.aot, state.heights)
+    return coefficient_table(state.nodes, name, state.aerosol.at_heights(state.heights), state.heights)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -295,34 +264,57 @@ class Air:
     window, cells : Window
         Pixels, and the cells that hold them.
     elevation : (row, column) float32 [m]
+    aot : (row, column) float64 [1]
+        Aerosol optical thickness at 550 nm.
     water_vapour : (row, column) float64 [cm]
     """
 
     window: Window
     cells: Window
     elevation: Float
+    aot: NDArray[np.float64]
     water_vapour: NDArray[np.float64]
 
 
 def _coefficients(
     tile: TileReader, state: AtmosphereState, name: str, cells: Window, elevation: Float
 ) -> NDArray[np.float64]:
-    slots = _read_slots(tile, state.conditions, name, cells)
-    origin = (int(cells.rows.start), int(cells.columns.start))
-    return over_cells(state.conditions, _table(state, name), state.heights, origin, slots, elevation)
+    slots = _read_slots(tile, state.nodes, name, cells)
+    return over_cells(state.nodes, _table(state, name), state.heights, cells.origin, slots, elevation)
+
+
+def _cells_of(packed: Bytes, tile: TileReader, cells: Window) -> NDArray[np.bool_]:
+    """Return a rectangle of a mask of the tile's cells."""
+    width = tile.grid.shape(CELL)[1]
+    bits = np.unpackbits(packed[cells.rows], axis=1, count=width)[:, cells.columns]
+    return np.asarray(bits == 1)
+
+
+def _vapour_above(
+    tile: TileReader, state: AtmosphereState, terrain: Terrain | None, cells: Window
+) -> NDArray[np.float64]:
+    """Return the water vapour above cells, smoothed [cm]; one cell more on each side is looked at."""
+    wider = cells.wider(1, tile.grid.shape(CELL))
+    elevation = _elevation(state.conditions, terrain, wider)
+    scale = water_vapour_at(elevation, 1.0)
+    rows, columns = (state.conditions.positions(n, m) for n, m in zip(wider.origin, wider.shape, strict=True))
+    expected = scale * between_nodes(state.vapour.field, rows, columns)
+    found, out = np.empty(wider.shape), np.empty(wider.shape)
+    laws = water_law(state.conditions.unit, "B8A"), water_law(state.conditions.unit, "B09")
+    near, deep = (_coefficients(tile, state, name, wider, elevation) for name in ("B8A", "B09"))
+    b8a, b09 = (read_image(tile, name, wider) for name in ("B8A", "B09"))
+    retrieve(b8a, b09, near, deep, laws[0], laws[1], expected, _cells_of(state.cloud, tile, wider), found)
+    smooth(found, scale, side_weight(state.conditions.cell), expected, out)
+    return np.ascontiguousarray(out[cells.inside(wider)])
 
 
 def air_above(tile: TileReader, state: AtmosphereState, terrain: Terrain | None, window: Window) -> Air:
-    """Return elevation and water vapour of the cells of a window."""
+    """Return elevation, aerosol and water vapour of the cells of a window."""
     cells = _cells(tile, window)
     elevation = _elevation(state.conditions, terrain, cells)
-    expected = state.water_vapour * np.exp(-elevation.astype(np.float64) / 2000.0)
-    vapour = np.empty(cells.shape)
-    unit = state.conditions.unit
-    near, deep = (_coefficients(tile, state, name, cells, elevation) for name in ("B8A", "B09"))
-    b8a, b09 = (read_image(tile, name, cells) for name in ("B8A", "B09"))
-    retrieve(b8a, b09, near, deep, water_law(unit, "B8A"), water_law(unit, "B09"), expected, vapour)
-    return Air(window, cells, elevation, vapour)
+    rows, columns = (state.nodes.positions(n, m) for n, m in zip(cells.origin, cells.shape, strict=True))
+    aot = state.aerosol.over_cells(rows, columns, elevation)
+    return Air(window, cells, elevation, aot, _vapour_above(tile, state, terrain, cells))
 
 
 def surface_reflectance(tile: TileReader, state: AtmosphereState, air: Air, name: str) -> NDArray[np.uint16]:
@@ -334,19 +326,23 @@ def surface_reflectance(tile: TileReader, state: AtmosphereState, air: Air, name
     return out
 
 
-def scene_class(tile: TileReader, state: AtmosphereState, window: Window) -> tuple[Bytes, Bytes, Bytes]:
+def scene_class(
+    tile: TileReader, state: AtmosphereState, window: Window, rules: SceneRules | None = None
+) -> tuple[Bytes, Bytes, Bytes]:
     """Return class, with cloud shadows, and cloud and snow confidence of a window of 20 or 60 m pixels."""
-    scl, cld, snw, _ = scene_layers(tile, window)
-    cells = _cells(tile, window)
-    width = tile.grid.shape(CELL)[1]
-    shadow = np.unpackbits(state.shadow[cells.rows], axis=1, count=width)[:, cells.columns]
-    covered = repeat(np.ascontiguousarray(shadow), window.factor, *window.shape) == 1
-    scl[covered & np.isin(scl, (DARK, VEGETATION, SOIL, UNCLASSIFIED))] = SHADOW
+    scl, cld, snw, _ = scene_layers(tile, state.conditions, window, rules, state)
+    shadow = _cells_of(state.shadow, tile, _cells(tile, window))
+    covered = repeat(np.ascontiguousarray(shadow), window.factor, *window.shape)
+    scl[covered & np.isin(scl, (DARK, VEGETATION, SOIL, WATER, UNCLASSIFIED))] = SHADOW
     return scl, cld, snw
 
 
 def correct_block(
-    tile: TileReader, state: AtmosphereState, terrain: Terrain | None, window: Window
+    tile: TileReader,
+    state: AtmosphereState,
+    terrain: Terrain | None,
+    window: Window,
+    rules: SceneRules | None = None,
 ) -> dict[str, NDArray[np.uint8] | NDArray[np.uint16]]:
     """Return every variable of a window of an L2A product, by its path (step L2A_AC)."""
     air, r = air_above(tile, state, terrain, window), window.resolution
@@ -354,11 +350,11 @@ def correct_block(
         reflectance_path(r, name): surface_reflectance(tile, state, air, name) for name in L2A_BANDS[r]
     }
     seen = np.asarray(out[reflectance_path(r, L2A_BANDS[r][-1])]) != 0
-    vapour = np.floor(1000.0 * np.clip(air.water_vapour, 0.0, 65.0) + 0.5).astype(np.uint16)
-    out[f"quality/atmosphere/r{r}m/aot"] = seen * np.uint16(np.floor(1000.0 * state.aerosol.aot + 0.5))
-    out[f"quality/atmosphere/r{r}m/wvp"] = seen * repeat(vapour, window.factor, *window.shape)
+    for short, amount in (("aot", air.aot), ("wvp", air.water_vapour)):
+        counts = np.floor(np.clip(1000.0 * amount, 1.0, 65_000.0) + 0.5).astype(np.uint16)
+        out[f"quality/atmosphere/r{r}m/{short}"] = seen * repeat(counts, window.factor, *window.shape)
     if r != 10:
-        scl, cld, snw = scene_class(tile, state, window)
+        scl, cld, snw = scene_class(tile, state, window, rules)
         out[f"conditions/mask/l2a_classification/r{r}m/scl"] = scl
         if r == 20:
             out |= {"quality/probability/r20m/cld": cld, "quality/probability/r20m/snw": snw}

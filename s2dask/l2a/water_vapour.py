@@ -7,6 +7,7 @@ because it depends on the amount sought, this is repeated.
 from typing import Final
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from s2dask.kernels import kernel
 
@@ -14,27 +15,37 @@ BRIGHT: Final = 0.08
 """Surface reflectance of B8A below which the ratio says too little [1]."""
 LARGEST: Final = 10.0
 """[cm]"""
-ITERATIONS: Final = 4
+ITERATIONS: Final = 2
+"""The vapour takes 0.1 % off B8A: from any start the second time is within 0.001 cm of the tenth."""
+UNKNOWN: Final = -1.0
+"""Water vapour of a cell whose bands say nothing [cm]."""
+SMOOTHED: Final = 100.0
+"""Width at half height of the bell that the water vapour is smoothed with [m] [1]."""
+RATIO_ERROR: Final = 0.02
+"""Of B09 against B8A, the calibration of one band against another [1]."""
+SURFACE_ERROR: Final = 0.01
+"""Of taking the surface to reflect alike in both [1]."""
+GAS_ERROR: Final = 0.034
+"""Of the transmittance of B09: by so much do tables of the absorption differ [1]."""
 
 
 @kernel
 def _one(b8a, b09, near, deep, near_law, deep_law, start):  # type: ignore[no-untyped-def]
     """Return the water vapour of a cell, negative where its bands say nothing."""
-    amount = start
+    amount, below = start, np.log(max(b09, 1e-9)) - deep[3]
     for _ in range(ITERATIONS):
         gas = np.exp(near[3] + near_law[0] * (near[4] * amount) ** near_law[1])
         level = b8a / gas - near[0]
         rho = level / (near[1] + near[2] * level)
         if not (BRIGHT <= rho <= 1.5):
-            return -1.0
-        continuum = np.exp(deep[3]) * (deep[0] + deep[1] * rho / (1.0 - deep[2] * rho))
-        transmittance = min(max(b09 / continuum, 1e-6), 1.0)
-        amount = min((np.log(transmittance) / deep_law[0]) ** (1.0 / deep_law[1]) / deep[4], LARGEST)
+            return UNKNOWN
+        depth = min(below - np.log(deep[0] + deep[1] * rho / (1.0 - deep[2] * rho)), 0.0)
+        amount = min((depth / deep_law[0]) ** (1.0 / deep_law[1]) / deep[4], LARGEST)
     return amount
 
 
 @kernel
-def retrieve(b8a, b09, near, deep, near_law, deep_law, expected, out):  # type: ignore[no-untyped-def]
+def retrieve(b8a, b09, near, deep, near_law, deep_law, start, hidden, out):  # type: ignore[no-untyped-def]
     """Retrieve the water vapour above cells.
 
     Parameters
@@ -45,10 +56,12 @@ def retrieve(b8a, b09, near, deep, near_law, deep_law, expected, out):  # type: 
         Coefficients of B8A and B09.
     near_law, deep_law : (float, float)
         ``a`` and ``n`` of the absorption by water vapour in B8A and B09.
-    expected : (row, column) float64 [cm]
-        What stands in over dark, saturated or missing cells, and where the iteration starts.
+    start : (row, column) float64 [cm]
+        Where the iteration starts.
+    hidden : (row, column) bool
+        Cells under clouds.
     out : (row, column) float64 [cm]
-        Filled.
+        Filled; `UNKNOWN` over dark, hidden, saturated or missing cells.
 
     Notes
     -----
@@ -57,8 +70,65 @@ def retrieve(b8a, b09, near, deep, near_law, deep_law, expected, out):  # type: 
     rows, columns = out.shape
     for i in range(rows):
         for j in range(columns):
+            out[i, j] = UNKNOWN
+            if np.isfinite(b8a[i, j]) and np.isfinite(b09[i, j]) and not hidden[i, j]:
+                out[i, j] = _one(b8a[i, j], b09[i, j], near[i, j], deep[i, j], near_law, deep_law, start[i, j])
+
+
+@kernel
+def smooth(found, scale, weight, expected, out):  # type: ignore[no-untyped-def]
+    """Smooth the water vapour of cells, and put the expected one where none was found.
+
+    Parameters
+    ----------
+    found : (row, column) float64 [cm]
+        Negative where unknown.
+    scale : (row, column) float64 [1]
+        Share of the column above sea level that is above a cell: smoothing follows the ground.
+    weight : float [1]
+        Of the next cell to a side; that of a corner is its square.
+    expected : (row, column) float64 [cm]
+    out : (row, column) float64 [cm]
+        Filled; a cell counts itself and the eight around it that are known.
+    """
+    rows, columns = found.shape
+    weights = (1.0, weight, weight * weight)
+    for i in range(rows):
+        for j in range(columns):
             out[i, j] = expected[i, j]
-            if np.isfinite(b8a[i, j]) and np.isfinite(b09[i, j]):
-                found = _one(b8a[i, j], b09[i, j], near[i, j], deep[i, j], near_law, deep_law, expected[i, j])
-                if found >= 0.0:
-                    out[i, j] = found
+            if found[i, j] < 0.0:
+                continue
+            total, share = 0.0, 0.0
+            for k in range(max(i - 1, 0), min(i + 2, rows)):
+                for m in range(max(j - 1, 0), min(j + 2, columns)):
+                    if found[k, m] >= 0.0:
+                        w = weights[abs(k - i) + abs(m - j)]
+                        total += w * found[k, m] / scale[k, m]
+                        share += w
+            out[i, j] = total / share * scale[i, j]
+
+
+def side_weight(cell: float) -> float:
+    """Return the weight of the next cell in a bell `SMOOTHED` wide; `cell` is their distance [m]."""
+    return float(0.5 ** ((2.0 * cell / SMOOTHED) ** 2))
+
+
+def uncertainty(amount: ArrayLike, mass: ArrayLike, deep_law: tuple[float, float]) -> NDArray[np.float64]:
+    """Return the standard uncertainty of retrieved water vapour [cm].
+
+    Parameters
+    ----------
+    amount : (...) float [cm]
+    mass : (...) float [1]
+        Air mass down and up.
+    deep_law : (float, float)
+        ``a`` and ``n`` of the absorption in B09.
+
+    Notes
+    -----
+    With ``T = exp(a (m W)^n)``, ``dW / W = (dT / T) / (n |ln T|)``. `GAS_ERROR` is the difference of 6SV and SMARTS.
+    """
+    a, n = deep_law
+    depth = np.abs(a) * (np.asarray(mass) * np.maximum(np.asarray(amount), 0.01)) ** n
+    relative = np.sqrt(RATIO_ERROR**2 + SURFACE_ERROR**2 + GAS_ERROR**2)
+    return np.asarray(np.maximum(np.asarray(amount), 0.01) * relative / (n * depth))

@@ -27,13 +27,15 @@ from s2dask.production.levels import TilePlan
 from s2dask.production.order import Order
 from s2dask.production.progress import Listener, Silent
 from s2dask.production.quicklook import mosaic, quicklook
+from s2dask.production.resampling import USUAL
 from s2dask.production.runner import Runner
 from s2dask.production.setting import Setting, open_gipps, open_setting
 from s2dask.production.strip import strip_facts
 from s2dask.production.strip_release import add_safe, describe_strip
+from s2dask.production.tile_release import add_release, describe_tile
 from s2dask.qc.checks import run_checks
 from s2dask.release.datastrip import release_datastrip
-from s2dask.release.publish import release_l1c, release_l2a
+from s2dask.release.tile import TileRelease
 
 PACKETS: Final = f"packets-{__version__}"
 """Folder of what is decoded: another version does not rely on it."""
@@ -281,8 +283,8 @@ def _seen(made: _Run, setting: Setting, store: str) -> list[TileGrid]:
 
 def _run_tile(made: _Run, grid: TileGrid, suffix: str, l0: str, l1b: str, aux: str, to: str) -> None:
     """Make a tile of a datastrip, whose suffix tells the stores of several datastrips apart."""
-    stores = (str(made.work / f"{level}-T{grid.tile_id}{suffix}.zarr") for level in ("l1c", "l2a"))
-    plan = TilePlan(grid, made.order.blocking or default_blocking(grid), *stores)
+    l1c, l2a = (str(made.work / f"{level}-T{grid.tile_id}{suffix}.zarr") for level in ("l1c", "l2a"))
+    plan = TilePlan(grid, made.order.blocking or default_blocking(grid), l1c, l2a, made.order.resampling)
     graph = TaskGraph()
     last = {"L1C": levels.add_l1c(graph, plan, l0, l1b, aux)}
     made.summary.stores[f"L1C-{plan.name}{suffix}"] = plan.l1c
@@ -290,20 +292,23 @@ def _run_tile(made: _Run, grid: TileGrid, suffix: str, l0: str, l1b: str, aux: s
         last["L2A"] = levels.add_l2a(graph, plan, plan.l1c, aux, (last["L1C"],))
         made.summary.stores[f"L2A-{plan.name}{suffix}"] = plan.l2a
     outcomes = made.graph(plan.name, graph)
-    _deliver(made, {level: outcomes[ref.key].result for level, ref in last.items()}, plan.name)
+    _deliver(made, {level: outcomes[ref.key].result for level, ref in last.items()}, plan.name, l0, aux)
 
 
-def _deliver(made: _Run, results: dict[str, dict[str, Any]], name: str) -> None:
-    """Write the delivery forms of the products that passed, side by side on the cluster."""
-    out, graph, refs = str(made.delivery), TaskGraph(), []
-    profile = made.order.jp2_profile
+def _deliver(made: _Run, results: dict[str, dict[str, Any]], name: str, source: str, aux: str | None) -> None:
+    """Write the delivery forms of the products that passed, file by file on the cluster.
+
+    `source` is what the tile is made of: an L0 store, an imported L1B store or an L1C product.
+    """
+    order, graph, refs = made.order, TaskGraph(), []
     passed = {level: str(result["path"]) for level, result in results.items() if made.judge(result)}
-    if "L1C" in passed:
-        refs.append(graph.add(f"FORMAT_IMG-L1C-{name}", release_l1c, passed["L1C"], out, jp2_profile=profile))
-    if "L2A" in passed:
-        l1c = str(results["L1C"]["path"]) if "L1C" in results else None
-        key = f"FORMAT_IMG-L2A-{name}"
-        refs.append(graph.add(key, release_l2a, passed["L2A"], out, l1c, jp2_profile=profile))
+    l1c = str(results["L1C"]["path"]) if "L1C" in results else None
+    if passed:
+        told = graph.add(f"FORMAT_METADATA_DS-{name}", describe_tile, list(passed.values()), source, aux)
+    for level, store in passed.items():
+        masks = l1c if level == "L2A" else None
+        what = TileRelease(store, masks, jp2_profile=order.jp2_profile, zarr_form=order.zarr_form)
+        refs.append(add_release(graph, what, made.work, str(made.delivery), name, (told,)))
     if refs:
         outcomes = made.graph("release", graph)
         for ref in refs:
@@ -334,9 +339,12 @@ def _run_safe(made: _Run) -> None:
     source, to, aux = made.order.source, made.order.to, made.order.aux
     if to != "L2A":
         raise ConfigurationError(f"an L1C product can only go to L2A, not to {to}", "--to", "use --to L2A")
+    if made.order.resampling != USUAL:
+        options = "--interpolation, --cut, --noise-gain"
+        raise ConfigurationError("an L1C product is resampled already", options, "leave them out")
     grid = open_tile(source).grid
     plan = TilePlan(grid, default_blocking(grid), source, str(made.work / f"l2a-T{grid.tile_id}.zarr"))
     graph = TaskGraph()
     last = levels.add_l2a(graph, plan, source, aux)
     made.summary.stores[f"L2A-{plan.name}"] = plan.l2a
-    _deliver(made, {"L2A": made.graph(plan.name, graph)[last.key].result}, plan.name)
+    _deliver(made, {"L2A": made.graph(plan.name, graph)[last.key].result}, plan.name, source, aux)

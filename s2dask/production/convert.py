@@ -10,6 +10,7 @@ import numpy as np
 from s2dask.errors import ConfigurationError, InputError
 from s2dask.instrument import BANDS, band
 from s2dask.io import schema
+from s2dask.io.datastrip_document import DATASTRIP, archived_document, document_spec
 from s2dask.io.safe import SafeTile
 from s2dask.io.safe_archive import SafeArchive
 from s2dask.io.safe_facts import further_facts
@@ -17,7 +18,8 @@ from s2dask.io.safe_l2a import SafeSurface, is_l2a
 from s2dask.io.storage import is_local
 from s2dask.io.variables import VariableSpec
 from s2dask.io.writer import write_coordinates
-from s2dask.release.eopf_form import FORMS, ZarrForm, resolution_of
+from s2dask.production.meteorology import carried_forecasts, forecast_variables
+from s2dask.release.eopf_form import ZarrForm, check_form, resolution_of
 from s2dask.release.publish import put
 from s2dask.release.safe_l1c import write_safe_l1c
 from s2dask.release.safe_l2a import write_safe_l2a
@@ -143,7 +145,12 @@ def safe_to_zarr(source: str, target: str, form: ZarrForm = "eopf") -> str:
             layers[path] = Layer(_coded(path, spec, tile), readers[path])
         elif _is_coordinate(path, readers):
             layers[path] = Layer(spec, _place(tile.grid, path, spec))
-    attrs = tile.attrs | further_facts(SafeArchive.open(source), tile.level)
+    archive = SafeArchive.open(source)
+    attrs = tile.attrs | further_facts(archive, tile.level)
+    if told := archived_document(archive):
+        layers[DATASTRIP] = Layer(document_spec(len(told)), _slices_of(np.frombuffer(told, np.uint8)))
+    for path, (spec, values) in forecast_variables(carried_forecasts(tile)).items():
+        layers[path] = Layer(spec, _slices_of(values))
     store = TileStore(target, attrs, {})
     write_zarr(target, layers, root_attributes(store), tile.grid, form)
     write_coordinates(target, {path: layer.spec for path, layer in layers.items()}, tile.grid)
@@ -198,8 +205,7 @@ def convert(source: str, target: str, form: ZarrForm = "eopf") -> str:
     repeated it makes the same bytes. True-colour and preview images are made again of the bands, probabilities at
     60 m of those at 20 m.
     """
-    if form not in FORMS:
-        raise ConfigurationError(f"no form {form}", "form", f"choose {' or '.join(FORMS)}")
+    check_form(form)
     if is_local(source) and source.rstrip("/").endswith((".SAFE", ".zip")):
         path = _names(source, target, to_safe=False)
         return str(put(lambda staging: safe_to_zarr(source, str(staging), form), path))

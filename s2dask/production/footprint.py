@@ -1,5 +1,7 @@
 """Which tiles a datastrip touches, and the grid of a tile or of a window in it."""
 
+import re
+
 from s2dask.errors import ConfigurationError
 from s2dask.geometry.footprint import datastrip_footprint
 from s2dask.geometry.tiles import TILE_SIZE, tile_corner
@@ -8,6 +10,7 @@ from s2dask.instrument import band
 from s2dask.io.grids import TileGrid
 from s2dask.production.setting import Setting
 from s2dask.production.strip import StripFacts
+from s2dask.production.tile_gipps import listed
 
 Window = tuple[int, int, int, int]
 """x0, y0, width, height [m] of a part of a tile, on its 60 m grid."""
@@ -23,10 +26,17 @@ def tile_grid(tile: str, window: Window | None = None) -> TileGrid:
     window : tuple of int, optional
         On the 60 m grid of the tile.
     """
-    name = tile.removeprefix("T")
+    name = tile.upper()
+    if re.fullmatch("T?[ABYZ][A-Z]{2}", name):
+        raise ConfigurationError(
+            f"{tile} is a polar square", "--tile", "there are no tiles beyond 84 N and 80 S: take a map grid there"
+        )
+    name = name.removeprefix("T")
+    if not re.fullmatch("[0-9]{2}[A-Z]{3}", name):
+        raise ConfigurationError(f"{tile!r} is no name of a tile", "--tile", "give five characters, e.g. 28SCB")
     try:
         crs, x, y = tile_corner(name)
-    except (ValueError, IndexError) as error:
+    except ValueError as error:
         raise ConfigurationError(str(error), "--tile", "give five characters, e.g. 28SCB") from None
     left, top = int(x), int(y)
     if window is None:
@@ -42,11 +52,11 @@ def tile_grid(tile: str, window: Window | None = None) -> TileGrid:
 
 
 def tiles_of(setting: Setting, facts: StripFacts) -> tuple[str, ...]:
-    """Return the tiles that the images of a datastrip touch, in alphabetical order."""
+    """Return the tiles that the images of a datastrip touch, in alphabetical order: those that GIP_TILPAR lists."""
     images = {
         (detector, name): (0, facts.scenes * band(name).lines_per_scene)
         for detector in facts.detectors
         for name in facts.bands
     }
     footprint = datastrip_footprint(setting.model, images, setting.terrain)
-    return tuple(tile.name for tile in tiles_touched(footprint))
+    return listed(setting.gipps, [tile.name for tile in tiles_touched(footprint)])

@@ -14,6 +14,7 @@ from s2dask.l0.stage import decode_file, granules_of
 from s2dask.production import ingest, l1a_strip, ortho, strip, surface
 from s2dask.production.blocks import Blocking
 from s2dask.production.order import LEVELS
+from s2dask.production.resampling import USUAL, Resampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,15 @@ class TilePlan:
     blocking : Blocking
     l1c, l2a : str
         Stores to fill.
+    how : Resampling
+        Of L1C.
     """
 
     grid: TileGrid
     blocking: Blocking
     l1c: str
     l2a: str
+    how: Resampling = USUAL
 
     @property
     def name(self) -> str:
@@ -114,7 +118,7 @@ def add_l1b(graph: TaskGraph, l0: str, l1b: str, gipps: GippSet, packets: Mappin
 
 def add_l1c(graph: TaskGraph, plan: TilePlan, l0: str, l1b: str, aux: str | None) -> Ref:
     """Add the tasks of one L1C tile: geometry, blocks of every resolution, masks, finish."""
-    init = graph.add(f"TILE_INIT-{plan.name}", ortho.start_tile, l0, aux, plan.grid, plan.blocking, plan.l1c)
+    init = graph.add(f"TILE_INIT-{plan.name}", ortho.start_tile, l0, aux, plan.grid, plan.blocking, plan.l1c, plan.how)
     blocks = [
         graph.add(f"GEN_ORTHO_TOA-{plan.name}-{block.name}", ortho.write_ortho, l0, l1b, aux, plan.l1c, block, init)
         for resolution in (10, 20, 60)

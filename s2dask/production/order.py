@@ -11,6 +11,8 @@ from s2dask.io.storage import is_local
 from s2dask.l0.datatake import KINDS, NOMINAL
 from s2dask.production.blocks import Blocking
 from s2dask.production.footprint import Window, tile_grid
+from s2dask.production.resampling import USUAL, Resampling
+from s2dask.release.eopf_form import ZarrForm, check_form
 from s2dask.release.jpeg2000 import Profile, check_profile
 
 LEVELS: Final = ("L0", "L1A", "L1B", "L1C", "L2A")
@@ -53,6 +55,10 @@ class Order:
         Of a datastrip delivered at L0, L1A or L1B; for the SAFE it is located, and its clouds are judged, on the way.
     jp2_profile : {"s2-strict", "s2-fast", "htj2k"}
         How the images of the SAFE of a tile are coded (`s2dask.release.jpeg2000`).
+    zarr_form : {"eopf", "geozarr"}
+        Of the Zarr of a tile (`s2dask.release.eopf_form`).
+    resampling : Resampling
+        Of L1C tiles: interpolation, who keeps the overlap of detectors, and whether the noise gain is a layer.
     """
 
     source: str
@@ -71,15 +77,18 @@ class Order:
     minimum_scenes: int = 1
     formats: Sequence[str] = ("zarr",)
     jp2_profile: Profile = "s2-strict"
+    zarr_form: ZarrForm = "eopf"
+    resampling: Resampling = USUAL
 
     def __post_init__(self) -> None:
         if self.to not in LEVELS:
             raise ConfigurationError(f"no level {self.to}", "--to", f"one of {', '.join(LEVELS)}")
         check_profile(self.jp2_profile)
+        if self.resampling != USUAL and self.to not in ("L1C", "L2A"):
+            raise ConfigurationError(f"nothing is resampled up to {self.to}", "--interpolation, --cut, --noise-gain")
+        check_form(self.zarr_form)
         if self.datatake_type not in KINDS:
-            raise ConfigurationError(
-                f"no datatake type {self.datatake_type}", "--type", f"one of {', '.join(KINDS)}"
-            )
+            raise ConfigurationError(f"no datatake type {self.datatake_type}", "--type", f"one of {', '.join(KINDS)}")
         if self.window is not None and self.tile is None:
             raise ConfigurationError("a window needs its tile", "--window", "add --tile")
         if self.follow is not None and not 0 < self.follow < float("inf"):

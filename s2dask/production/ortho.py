@@ -1,7 +1,7 @@
 """From L1B strips to L1C tiles, block by block."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,15 +14,16 @@ from s2dask.geometry.viewing import ViewingModel
 from s2dask.instrument import BANDS, band, bands_of
 from s2dask.instrument.solar import reflectance_conversion
 from s2dask.io import schema
+from s2dask.io.chunk_files import open_for_reading
 from s2dask.io.grids import TileGrid
 from s2dask.io.storage import open_array, zarr_store
 from s2dask.io.strips import StripSource
 from s2dask.io.template import create, set_attributes
 from s2dask.io.writer import write_block, write_coordinates, write_whole
 from s2dask.l1c.classification import CIRRUS, CLASSIFICATION_BANDS, OPAQUE, SNOW, average, classify
-from s2dask.l1c.footprint import Cut
+from s2dask.l1c.cloud_rule import CloudRule, classify_by_rule
 from s2dask.l1c.reflectance import QUANTIFICATION, RADIO_ADD_OFFSET, decode
-from s2dask.l1c.resampling import filter_of
+from s2dask.l1c.scratch import Scratch
 from s2dask.l1c.stage import (
     OrthoParameters,
     TileGeometry,
@@ -33,11 +34,15 @@ from s2dask.l1c.stage import (
 )
 from s2dask.l1c.tile_geometry import mean_angles
 from s2dask.production.blocks import Block, Blocking
+from s2dask.production.meteorology import cut_forecasts, forecast_variables, write_forecasts
+from s2dask.production.resampling import USUAL, Resampling
 from s2dask.production.setting import Setting, open_setting
 from s2dask.production.strip import StripFacts, strip_facts
+from s2dask.production.tile_gipps import check_tile, cloud_rule, colour_curves
 from s2dask.qc.checks import run_checks
 from s2dask.qc.records import Record, combine
-from s2dask.release.names import ProductName, parse_compact_time
+from s2dask.release.name_form import parse_compact_time
+from s2dask.release.names import ProductName
 
 CLASSIFICATION: Final = "conditions/mask/l1c_classification/r60m/b00"
 GEOMETRY: Final = "conditions/geometry"
@@ -57,46 +62,16 @@ def _descending(model: ViewingModel, date: int) -> bool:
     return bool(model.state(date + half)[0][2] < model.state(date - half)[0][2])
 
 
-@dataclass(frozen=True, slots=True)
-class Resampling:
-    """How a tile is resampled.
-
-    Attributes
-    ----------
-    interpolation : str
-        ``bspline``, ``bicubic``, ``bilinear`` or ``nearest``, or a name of GIP_RESPAR.
-    cut : Cut
-        Who keeps the overlap of two detectors, see `s2dask.l1c.footprint.claim`.
-    noise_gain : bool
-        Keep the sums of squared weights as a layer, for the uncertainty of the pixels.
-    """
-
-    interpolation: str = "bspline"
-    cut: Cut = "middle"
-    noise_gain: bool = False
-
-    def facts(self) -> dict[str, Any]:
-        """Return what the attributes of a tile state of it."""
-        return {"filter": filter_of(self.interpolation), "cut": self.cut, "noise_gain": self.noise_gain}
-
-
-def tile_attributes(
-    facts: StripFacts, setting: Setting, grid: TileGrid, geometry: TileGeometry, how: Resampling = Resampling()
-) -> dict[str, Any]:
-    """Return the root attributes of the tile, as far as they are known before its pixels."""
-    a, now = facts.attrs, datetime.now(UTC)
+def sensing_attributes(facts: StripFacts, setting: Setting, geometry: TileGeometry, how: Resampling) -> dict[str, Any]:
+    """Return what is known of an orthoimage before its pixels, whatever its grid."""
+    a = facts.attrs
     start, stop = (gps_to_utc(int(a[f"sensing_{end}_gps"])) for end in ("start", "stop"))
     absolute = _calibration(setting)
     # an imported L1B tells what its counts were made with
     gains = (a.get("radiometry") or {}).get("physical_gains") or absolute.gains
     zenith, azimuth = mean_angles(geometry.sun)
-    datatake_start = parse_compact_time(str(a["datatake_id"])[5:20])
-    name = ProductName(
-        facts.unit, "L1C", datatake_start, str(a["baseline"]), int(a["relative_orbit"]), grid.tile_id,
-        now.replace(microsecond=0),
-    )  # fmt: skip
     return {
-        "level": "L1C", "unit": facts.unit, **grid.facts(),
+        "level": "L1C", "unit": facts.unit,
         "sensing_start": iso(start), "sensing_stop": iso(stop), "sensing_time": iso(gps_to_utc(geometry.date)),
         "datastrip_start": iso(start), "datatake_id": a["datatake_id"], "absolute_orbit": int(a["absolute_orbit"]),
         "relative_orbit": int(a["relative_orbit"]), "baseline": a["baseline"],
@@ -106,9 +81,28 @@ def tile_attributes(
         "reflectance_conversion": reflectance_conversion(start),
         "solar_irradiance": {n: absolute.solar_irradiance[n] for n in facts.bands},
         "physical_gains": {n: gains[n] for n in facts.bands},
-        "solar_zenith": zenith, "solar_azimuth": azimuth, "meteo": setting.meteo, "gipp_set": setting.gipps.id,
-        **how.facts(), "name": str(name), "generation_time": iso(now),
+        "solar_zenith": zenith, "solar_azimuth": azimuth, "meteo": setting.meteo,
+        "gipp_set": setting.gipps.id, "gipps": [file.stem for file in setting.gipps.files],
+        **how.settled(setting.gipps).facts(),
     }  # fmt: skip
+
+
+def tile_attributes(
+    facts: StripFacts, setting: Setting, grid: TileGrid, geometry: TileGeometry, how: Resampling = USUAL
+) -> dict[str, Any]:
+    """Return the root attributes of the tile, as far as they are known before its pixels."""
+    now, start = datetime.now(UTC), parse_compact_time(str(facts.attrs["datatake_id"])[5:20])
+    out = sensing_attributes(facts, setting, geometry, how) | grid.facts()
+    rule, curves = cloud_rule(setting.gipps), colour_curves(setting.gipps)
+    if rule is not None:
+        out["cloud_rule"] = asdict(rule)
+    if curves is not None:
+        out["colour_curves"] = curves
+    name = ProductName(
+        facts.unit, "L1C", start, str(out["baseline"]), int(out["relative_orbit"]), grid.tile_id,
+        now.replace(microsecond=0),
+    )  # fmt: skip
+    return out | {"name": str(name), "generation_time": iso(now)}
 
 
 def _write_angles(l1c: str, detectors: Sequence[int], geometry: TileGeometry) -> None:
@@ -122,7 +116,7 @@ def _write_angles(l1c: str, detectors: Sequence[int], geometry: TileGeometry) ->
 
 
 def start_tile(
-    l0: str, aux: str | None, grid: TileGrid, blocking: Blocking, l1c: str, how: Resampling = Resampling()
+    l0: str, aux: str | None, grid: TileGrid, blocking: Blocking, l1c: str, how: Resampling = USUAL
 ) -> dict[str, Any]:
     """Create the store of a tile with its coordinates and angles, and return what its blocks share (step TILE_INIT).
 
@@ -141,16 +135,22 @@ def start_tile(
     Returns
     -------
     dict
-        ``attrs``, ``heights``, ``box``, ``lines``; JSON-able.
+        ``attrs``, ``heights``, ``box``, ``lines``, ``flags`` (what had to be assumed); JSON-able.
     """
     facts, setting, lines = strip_facts(l0), open_setting(l0, aux), strip_lines(strip_facts(l0))
+    check_tile(setting.gipps, grid)
     geometry = prepare_tile(setting.model, setting.terrain, grid, lines, facts.detectors)
     attrs = tile_attributes(facts, setting, grid, geometry, how)
     variables = schema.l1c(grid, facts.detectors, facts.bands, chunks=blocking.chunks(), noise_gain=how.noise_gain)
-    create(l1c, variables, {"s2dask": attrs})
+    files, flags = cut_forecasts(setting, grid, geometry.date)
+    forecasts = forecast_variables(files)
+    create(l1c, variables | {path: spec for path, (spec, _) in forecasts.items()}, {"s2dask": attrs})
     write_coordinates(l1c, variables, grid)
+    write_forecasts(l1c, forecasts)
     _write_angles(l1c, facts.detectors, geometry)
-    return {"attrs": attrs, "heights": list(geometry.heights), "box": list(geometry.box), "lines": lines}
+    return {
+        "attrs": attrs, "heights": list(geometry.heights), "box": list(geometry.box), "lines": lines, "flags": flags,
+    }  # fmt: skip
 
 
 def ortho_parameters(
@@ -170,9 +170,7 @@ def ortho_parameters(
     )  # fmt: skip
 
 
-def write_ortho(
-    l0: str, l1b: str, aux: str | None, l1c: str, block: Block, init: Mapping[str, Any]
-) -> Record:
+def write_ortho(l0: str, l1b: str, aux: str | None, l1c: str, block: Block, init: Mapping[str, Any]) -> Record:
     """Make the orthoimages of a block, band after band, write its chunks and return its record (step GEN_ORTHO_TOA).
 
     Parameters
@@ -195,7 +193,7 @@ def write_ortho(
     parameters = ortho_parameters(init["attrs"], init["lines"], init["box"], init["heights"], sun)
     images = ortho_images(
         grid, block_pixels(block.resolution, block.rows, block.columns), names, StripSource(l1b), setting.model,
-        setting.terrain, parameters,
+        setting.terrain, parameters, Scratch(),
     )  # fmt: skip
     for name, image in images:
         arrays = band_arrays(name, image)
@@ -204,31 +202,43 @@ def write_ortho(
     return record
 
 
-def _tile_bands(l1c: str) -> tuple[str, ...]:
+def _tile_attributes(l1c: str) -> dict[str, Any]:
     attrs: Any = zarr.open_group(zarr_store(l1c, read_only=True), mode="r").attrs["s2dask"]
-    return tuple(str(name) for name in attrs["bands"])
+    return dict(attrs)
+
+
+def _around(part: slice, margin: int, size: int) -> slice:
+    return slice(max(part.start - margin, 0), min(part.stop + margin, size))
 
 
 def write_classification(l1c: str, block: Block) -> Record:
     """Write MSK_CLASSI of a block at 60 m, and return how many pixels fall into each class (step MASK_S2)."""
-    shape = (block.rows.stop - block.rows.start, block.columns.stop - block.columns.start)
+    attrs = _tile_attributes(l1c)
+    rule = CloudRule(**attrs["cloud_rule"]) if attrs.get("cloud_rule") else None
+    size, margin = TileGrid.of(attrs).shape(block.resolution), 0 if rule is None else rule.margin
+    rows, columns = (_around(s, margin, n) for s, n in zip((block.rows, block.columns), size, strict=True))
+    shape = (rows.stop - rows.start, columns.stop - columns.start)
     reflectance: dict[str, np.ndarray] = {}
     valid = np.zeros(shape, np.bool_)
-    present = _tile_bands(l1c)
-    for name in CLASSIFICATION_BANDS:
-        if name not in present:
+    for name in CLASSIFICATION_BANDS if rule is None else rule.bands:
+        if name not in attrs["bands"]:
             continue
         r = band(name).resolution
         f = block.resolution // r
-        window = tuple(slice(s.start * f, s.stop * f) for s in (block.rows, block.columns))
-        image = decode(np.asarray(open_array(l1c, schema.reflectance_path(r, name))[window]))
+        start, stop = (rows.start * f, columns.start * f), (rows.stop * f, columns.stop * f)
+        image = decode(open_for_reading(l1c, schema.reflectance_path(r, name)).read(start, stop))
         reflectance[name] = average(image, f)
         valid |= np.isfinite(reflectance[name])
-    classes = classify(reflectance, shape)
+    whole = classify(reflectance, shape) if rule is None else classify_by_rule(reflectance, shape, rule)
+    inner = tuple(
+        slice(part.start - wide.start, part.stop - wide.start)
+        for part, wide in ((block.rows, rows), (block.columns, columns))
+    )
+    classes = np.ascontiguousarray(whole[inner])
     write_block(l1c, {CLASSIFICATION: classes}, {CLASSIFICATION: block.origin})
     bits = {"opaque": OPAQUE, "cirrus": CIRRUS, "snow": SNOW}
     counts = {f"classi.{key}": float((classes == bit).sum()) for key, bit in bits.items()}
-    return counts | {"classi.valid": float(valid.sum())}
+    return counts | {"classi.valid": float(valid[inner].sum())}
 
 
 def _percentages(record: Mapping[str, float], bands: Sequence[str]) -> dict[str, float]:
@@ -247,15 +257,13 @@ def _percentages(record: Mapping[str, float], bands: Sequence[str]) -> dict[str,
     }
 
 
-def finish_tile(
-    l1c: str, init: Mapping[str, Any], blocks: Sequence[Record], masks: Sequence[Record]
-) -> dict[str, Any]:
+def finish_tile(l1c: str, init: Mapping[str, Any], blocks: Sequence[Record], masks: Sequence[Record]) -> dict[str, Any]:
     """Combine the records of a tile, run its checks and complete its attributes (step TILE_FINALIZE).
 
     Returns
     -------
     dict
-        ``path``, ``record``, ``checks``.
+        ``path``, ``record``, ``checks``, ``flags``.
     """
     attrs = dict(init["attrs"])
     record = combine([*blocks, *masks])
@@ -263,4 +271,4 @@ def finish_tile(
     record |= percentages | {"solar_zenith": float(attrs["solar_zenith"])}
     checks = [result.as_dict() for result in run_checks("L1C", record)]
     set_attributes(l1c, {"s2dask": attrs | percentages | {"checks": checks, "record": record}})
-    return {"path": l1c, "record": record, "checks": checks}
+    return {"path": l1c, "record": record, "checks": checks, "flags": list(init["flags"])}

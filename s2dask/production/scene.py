@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 import xarray as xr
@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from s2dask.errors import ConfigurationError
 from s2dask.instrument import band
+from s2dask.io.grids import MapGrid
 from s2dask.production.blocks import default_blocking
 from s2dask.production.footprint import Window, tile_grid, tiles_of
+from s2dask.production.resampling import USUAL, Resampling
+from s2dask.production.scene_grid import Layer, SceneGrid, check_extent, grid_array, map_dataset
 from s2dask.production.scene_strip import Kind, l1a_array, l1b_array
-from s2dask.production.scene_tile import Layer, SceneTile, tile_array, tile_tree
+from s2dask.production.scene_tile import SceneTile, tile_array, tile_tree
 from s2dask.production.setting import Replaced, Setting, open_setting
 from s2dask.production.strip import granule_parameters, strip_facts
 from s2dask.production.surface import l2a_dataset
@@ -23,6 +26,8 @@ from s2dask.production.what_if import QUANTILES, difference_table, reads
 L1B_OFFSET = -100
 """What is added to L1B counts before they are divided by the gain [DN]."""
 GippPath = str | PathLike[str]
+AnyGrid = MapGrid | xr.DataArray | xr.Dataset
+"""A grid, or an image that has it."""
 
 
 @dataclass(frozen=True)
@@ -143,12 +148,36 @@ class Scene:
         """Return the absolute calibration coefficient of a band [LSB per W m-2 sr-1 um-1]."""
         return granule_parameters(self.l0, self.setting.gipps, detector).bands[name].gain
 
-    def tile(self, tile: str, window: Window | None = None) -> SceneTile:
+    def tile(self, tile: str, window: Window | None = None, resampling: Resampling = USUAL) -> SceneTile:
         """Return a tile, or a window (x0, y0, width, height) [m] of it, that is made where it is looked at."""
-        return SceneTile(self.l0, self.aux, tile_grid(tile, window), self.l1b_store, self.l1a_store, self.replaced)
+        grid = tile_grid(tile, window)
+        return SceneTile(self.l0, self.aux, grid, self.l1b_store, self.l1a_store, self.replaced, resampling)
 
-    def l1c(self, tile: str, window: Window | None = None, bands: Sequence[str] | None = None) -> xr.DataTree:
-        """Return TOA reflectance, lazily: ``r10m/b02``, ``r20m/b05`` … (y, x) float32 [1], NaN without data.
+    def on(self, grid: AnyGrid, resampling: Resampling = USUAL) -> SceneGrid:
+        """Return the datastrip on a map grid, or on that of an image, made where it is looked at."""
+        found = grid if isinstance(grid, MapGrid) else MapGrid.like(grid)
+        check_extent(found)
+        return SceneGrid(self.l0, self.aux, found, self.l1b_store, self.l1a_store, self.replaced, resampling)
+
+    @overload
+    def l1c(
+        self, tile: str, window: Window | None = None, bands: Sequence[str] | None = None, *,
+        resampling: Resampling = ...,
+    ) -> xr.DataTree: ...  # fmt: skip
+
+    @overload
+    def l1c(self, *, grid: AnyGrid, bands: Sequence[str] | None = None, resampling: Resampling = ...) -> xr.Dataset: ...
+
+    def l1c(
+        self,
+        tile: str | None = None,
+        window: Window | None = None,
+        bands: Sequence[str] | None = None,
+        *,
+        grid: AnyGrid | None = None,
+        resampling: Resampling = USUAL,
+    ) -> xr.DataTree | xr.Dataset:
+        """Return TOA reflectance, lazily: of a tile, or on any other grid, resampled once either way.
 
         Parameters
         ----------
@@ -158,12 +187,47 @@ class Scene:
             (x0, y0, width, height) [m] inside the tile, on its 60 m grid.
         bands : sequence of str, optional
             Default: all of the datastrip.
-        """
-        return tile_tree(self.tile(tile, window), bands)
+        grid : MapGrid, DataArray or Dataset
+            In the place of a tile: a grid in any CRS, see `MapGrid.around`, or an image whose grid is to be matched.
+        resampling : Resampling
+            Interpolation, and who keeps the overlap of two detectors.
 
-    def l1c_layer(self, tile: str, name: str, what: Layer, window: Window | None = None) -> xr.DataArray:
-        """Return a layer of the orthoimage of a band, lazily: counts, MSK_QUALIT bits or detector footprint."""
-        return tile_array(self.tile(tile, window), name, what=what)
+        Returns
+        -------
+        DataTree
+            Of a tile: ``r10m/b02``, ``r20m/b05`` … (y, x) float32 [1], NaN without data.
+        Dataset
+            On a grid: ``b02``, ``b05`` … (y, x) float32 [1]; a pixel is a sample of the band's image at its centre.
+        """
+        if grid is None and tile is not None:
+            return tile_tree(self.tile(tile, window, resampling), bands)
+        if grid is None or tile is not None or window is not None:
+            raise ConfigurationError("one place is needed", "l1c", "give a tile, and a window of it, or grid=")
+        return map_dataset(self.on(grid, resampling), bands)
+
+    def l1c_layer(
+        self,
+        tile: str | AnyGrid,
+        name: str,
+        what: Layer,
+        window: Window | None = None,
+        resampling: Resampling = USUAL,
+    ) -> xr.DataArray:
+        """Return a layer of the orthoimage of a band, lazily: counts, MSK_QUALIT bits, detectors, noise gain.
+
+        Parameters
+        ----------
+        tile : str, MapGrid, DataArray or Dataset
+            A tile, or a grid as in `l1c`.
+        name : str
+            Band.
+        what : {"reflectance", "counts", "quality", "footprint", "noise_gain"}
+        window, resampling
+            As in `l1c`.
+        """
+        if isinstance(tile, str):
+            return tile_array(self.tile(tile, window, resampling), name, what=what)
+        return grid_array(self.on(tile, resampling), name, what)
 
     def l2a(
         self,

@@ -59,8 +59,16 @@ class AuxFolder:
     @property
     def meteo(self) -> Path | None:
         """AUX_ECMWFT GRIB, None when there is none (defaults are then used and flagged)."""
+        return self._forecast("AUX_ECMWF*")
+
+    @property
+    def cams(self) -> Path | None:
+        """AUX_CAMSFO GRIB, None when there is none (aerosol then comes from the image alone)."""
+        return self._forecast("AUX_CAMSFO*")
+
+    def _forecast(self, pattern: str) -> Path | None:
         folder = Path(self.root) / "meteo"
-        found = sorted(folder.glob("AUX_ECMWF*")) if folder.is_dir() else []
+        found = sorted(folder.glob(pattern)) if folder.is_dir() else []
         return found[0] if found else None
 
     def terrain(self) -> Terrain:
@@ -82,12 +90,15 @@ class Setting:
     terrain : Terrain
     meteo : str or None
         Path of the AUX_ECMWFT file.
+    cams : str or None
+        Path of the AUX_CAMSFO file.
     """
 
     gipps: GippSet
     model: ViewingModel
     terrain: Terrain
     meteo: str | None
+    cams: str | None
 
 
 def sensing_gps(l0: str) -> tuple[int, int]:
@@ -153,6 +164,7 @@ def open_setting(l0: str, aux: str | None = None, replaced: Replaced = ()) -> Se
         GIPPs in the place of those of the folder.
     """
     folder = AuxFolder(aux or str(strip_facts(l0).attrs["aux"]))
-    meteo, gipps = folder.meteo, open_gipps(l0, aux, replaced)
+    gipps = open_gipps(l0, aux, replaced)
     model = viewing_model(l0, aux, gipps=gipps)
-    return Setting(gipps, model, folder.terrain(), None if meteo is None else str(meteo))
+    meteo, cams = (None if path is None else str(path) for path in (folder.meteo, folder.cams))
+    return Setting(gipps, model, folder.terrain(), meteo, cams)

@@ -13,9 +13,11 @@ import zarr
 from dask.base import tokenize
 from dask.delayed import delayed
 
+from s2dask.auxdata.cams import AerosolForecast, read_cams
 from s2dask.auxdata.meteo import Meteo, read_meteo
+from s2dask.auxdata.scene_maps import SceneMaps
 from s2dask.auxdata.terrain import Terrain
-from s2dask.errors import ConfigurationError
+from s2dask.errors import ConfigurationError, InputError
 from s2dask.instrument import BANDS, band
 from s2dask.io import schema
 from s2dask.io.grids import TileGrid
@@ -24,8 +26,10 @@ from s2dask.io.template import create, set_attributes
 from s2dask.io.tiles import TileReader, open_tile
 from s2dask.io.writer import write_block, write_coordinates, write_whole
 from s2dask.l2a import stage
+from s2dask.l2a.scene_rules import SceneRules, default_rules, read_rules
 from s2dask.l2a.stage import AtmosphereState, BlockStatistics, Window
 from s2dask.production.blocks import Block, Blocking, default_blocking
+from s2dask.production.meteorology import carried_forecasts, forecast_variables, write_forecasts
 from s2dask.production.setting import AuxFolder
 from s2dask.qc.checks import run_checks
 from s2dask.qc.records import Record, combine
@@ -37,6 +41,7 @@ PERCENTAGES: Final = (
 """What the share of each class is called, as in the product metadata."""
 SCL = "conditions/mask/l2a_classification/r20m/scl"
 WVP = "quality/atmosphere/r20m/wvp"
+AOT = "quality/atmosphere/r20m/aot"
 
 
 @lru_cache(maxsize=4)
@@ -47,19 +52,39 @@ def _terrain(aux: str | None) -> Terrain | None:
     return AuxFolder(aux).terrain()
 
 
-def _meteo(tile: TileReader, aux: str | None) -> Meteo:
-    path = tile.meteo()
-    if path is None and aux is not None:
-        found = AuxFolder(aux).meteo
-        path = None if found is None else str(found)
-    return Meteo.default() if path is None else read_meteo(path)
+def _forecasts(tile: TileReader, aux: str | None) -> tuple[Meteo, AerosolForecast | None, tuple[str, ...]]:
+    """Read weather and aerosol: the files that came with the tile, else those of the auxiliary folder.
+
+    The aerosol is known without its forecast, less well: one that cannot be read is said and passed over.
+    """
+    meteo: str | Path | None = tile.meteo()
+    cams: str | Path | None = tile.cams()
+    if aux is not None:
+        meteo, cams = meteo or AuxFolder(aux).meteo, cams or AuxFolder(aux).cams
+    weather = Meteo.default() if meteo is None else read_meteo(meteo)
+    if cams is None:
+        return weather, None, ()
+    try:
+        return weather, read_cams(cams), ()
+    except InputError as error:
+        return weather, None, (f"aerosol forecast not used: {error.what}",)
+
+
+@lru_cache(maxsize=4)
+def _rules(aux: str | None) -> SceneRules:
+    """Return how scenes are classified: a folder ``scene`` of the auxiliary files may say it, once per worker."""
+    folder = None if aux is None else Path(aux) / "scene"
+    if folder is None or not folder.is_dir():
+        return default_rules()
+    thresholds = folder / "thresholds.toml"
+    return read_rules(thresholds if thresholds.is_file() else None, SceneMaps.open(folder))
 
 
 def _window(block: Block) -> Window:
     return Window(block.resolution, block.rows, block.columns)
 
 
-def begin_tile(source: str | TileReader, aux: str | None) -> dict[str, Any]:
+def begin_tile(source: str | TileReader, aux: str | None, aerosol: str = "continental") -> dict[str, Any]:
     """Return what every block of a tile needs: geometry, weather, terrain and what had to be assumed.
 
     Parameters
@@ -68,9 +93,13 @@ def begin_tile(source: str | TileReader, aux: str | None) -> dict[str, Any]:
         L1C tile: our Zarr, a SAFE folder or zip.
     aux : str or None
         Folder with ``dem``, ``geoid`` and ``meteo``.
+    aerosol : str
+        Model of the aerosol: ``continental`` or ``maritime``.
     """
     tile = open_tile(source)
-    conditions, flags = stage.tile_conditions(tile, _meteo(tile, aux))
+    meteo, cams, unread = _forecasts(tile, aux)
+    conditions, flags = stage.tile_conditions(tile, meteo, cams, aerosol)
+    flags = (*flags, *unread)
     if _terrain(aux) is None:
         flags = (*flags, "no DEM: sea level assumed")
     return {"attrs": dict(tile.attrs), "conditions": conditions, "aux": aux, "flags": list(flags)}
@@ -112,9 +141,7 @@ def _attributes(attrs: Mapping[str, Any], grid: TileGrid) -> dict[str, Any]:
     return out
 
 
-def start_tile(
-    source: str, aux: str | None, l2a: str, grid: TileGrid, blocking: Blocking
-) -> dict[str, Any]:
+def start_tile(source: str, aux: str | None, l2a: str, grid: TileGrid, blocking: Blocking) -> dict[str, Any]:
     """Create the empty product of a tile and return what its blocks need (step L2A_INIT).
 
     Parameters
@@ -139,15 +166,20 @@ def start_tile(
         raise ConfigurationError(f"L1C tile on {tile.grid}", l2a, "plan the surface product on the grid of its L1C")
     begin = begin_tile(source, aux)
     variables = schema.l2a(grid, len(tile.detectors), blocking.chunks())
-    create(l2a, variables, {"s2dask": _attributes(tile.attrs, grid)})
+    forecasts = forecast_variables(carried_forecasts(tile))
+    specs = {path: spec for path, (spec, _) in forecasts.items()}
+    create(l2a, variables | specs, {"s2dask": _attributes(tile.attrs, grid)})
     write_coordinates(l2a, variables, grid)
+    write_forecasts(l2a, forecasts)
     _write_geometry(l2a, tile)
     return begin
 
 
 def gather(source: str | TileReader, block: Block, begin: Mapping[str, Any]) -> BlockStatistics:
     """Return what a block of 20 m pixels says for its tile (step L2A_DDV)."""
-    return stage.gather(open_tile(source), begin["conditions"], _terrain(begin["aux"]), _window(block))
+    return stage.gather(
+        open_tile(source), begin["conditions"], _terrain(begin["aux"]), _window(block), _rules(begin["aux"])
+    )
 
 
 def solve(begin: Mapping[str, Any], statistics: Sequence[BlockStatistics]) -> AtmosphereState:
@@ -155,18 +187,16 @@ def solve(begin: Mapping[str, Any], statistics: Sequence[BlockStatistics]) -> At
     return stage.solve(begin["conditions"], statistics)
 
 
-def write_surface(
-    source: str, l2a: str, block: Block, begin: Mapping[str, Any], state: AtmosphereState
-) -> Record:
+def write_surface(source: str, l2a: str, block: Block, begin: Mapping[str, Any], state: AtmosphereState) -> Record:
     """Make one block of a surface product, write its chunks and return its record (step L2A_AC)."""
-    out = stage.correct_block(open_tile(source), state, _terrain(begin["aux"]), _window(block))
+    out = stage.correct_block(open_tile(source), state, _terrain(begin["aux"]), _window(block), _rules(begin["aux"]))
     write_block(l2a, out, dict.fromkeys(out, block.origin))
     record: Record = {}
     for path, values in out.items():
         if path.startswith("measurements/"):
             record |= _moments(values, f"r{block.resolution}m.{path.rsplit('/', 1)[1]}")
     if block.resolution == 20:
-        record |= _moments(out[WVP], "wvp")
+        record |= _moments(out[WVP], "wvp") | _moments(out[AOT], "aot")
         counts = np.bincount(out[SCL].ravel(), minlength=stage.CLASSES)
         record |= {f"scl.{PERCENTAGES[i]}": float(n) for i, n in enumerate(counts)}
     return record
@@ -197,16 +227,30 @@ def indicators(begin: Mapping[str, Any], state: AtmosphereState, record: Mapping
     out["cloud_percentage"] = sum(out[f"{name}_percentage"] for name in clouds)
     conditions = state.conditions
     out["solar_zenith"] = float(begin["attrs"].get("solar_zenith", conditions.sun[0].mean()))
-    out["aot_mean"] = state.aerosol.aot
-    seen = record.get("wvp.valid", 0.0)
-    out["water_vapour_mean"] = record["wvp.sum"] / seen / 1000.0 if seen else state.water_vapour
+    settled = {"aot": float(state.aerosol.aot.mean()), "wvp": state.vapour.mean}
+    for short, name in (("aot", "aot_mean"), ("wvp", "water_vapour_mean")):
+        seen = record.get(f"{short}.valid", 0.0)
+        out[name] = record[f"{short}.sum"] / seen / 1000.0 if seen else settled[short]
+    out["aot_uncertainty"] = float(np.sqrt((state.aerosol.sigma**2).mean()))
+    out["water_vapour_uncertainty"] = state.vapour.sigma
     out["ozone_mean"] = float(conditions.ozone.mean())
     return out
 
 
-def finish_tile(
-    l2a: str, begin: Mapping[str, Any], state: AtmosphereState, blocks: Sequence[Record]
-) -> dict[str, Any]:
+def _assumed(state: AtmosphereState, record: Mapping[str, float]) -> list[str]:
+    """Return what a tile could not tell of its own atmosphere."""
+    stood_in = {"DEFAULT": "default aerosol assumed", "CAMS": "forecast aerosol taken"}
+    flags = []
+    if record["scl.nodata"] == sum(record[f"scl.{name}"] for name in PERCENTAGES):
+        flags.append("no pixel with data")
+    if state.aerosol.method in stood_in:
+        flags.append(f"too little dark vegetation: {stood_in[state.aerosol.method]}")
+    if not state.vapour.retrieved:
+        flags.append("no clear land: forecast water vapour taken")
+    return flags
+
+
+def finish_tile(l2a: str, begin: Mapping[str, Any], state: AtmosphereState, blocks: Sequence[Record]) -> dict[str, Any]:
     """Combine the records of a tile, check them and state them in the product (step L2A_FINALIZE).
 
     Returns
@@ -217,17 +261,17 @@ def finish_tile(
     record = combine(blocks)
     numbers = indicators(begin, state, record)
     checks = [result.as_dict() for result in run_checks("L2A", numbers)]
-    flags = list(begin["flags"])
-    if not state.aerosol.retrieved:
-        flags.append("too little dark vegetation: default aerosol assumed")
+    flags = [*begin["flags"], *_assumed(state, record)]
     numbers = {key: round(value, 6) for key, value in numbers.items()}
     stated = ("cloud_percentage", "nodata_percentage", "solar_zenith")
     attrs = _attributes_of(l2a) | {key: numbers[key] for key in stated}
     attrs |= {"record": record | numbers, "checks": checks, "flags": flags}
+    attrs["scene_rules"] = _rules(begin["aux"]).facts()
     attrs |= {
-        "aot_retrieval_method": "DDV" if state.aerosol.retrieved else "DEFAULT",
+        "aot_retrieval_method": state.aerosol.method,
         "aot_cells": state.aerosol.cells,
-        "water_vapour_land": round(state.water_vapour, 4),
+        "aerosol_model": state.conditions.aerosol,
+        "water_vapour_land": round(state.vapour.mean, 4),
         "generation_time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
     set_attributes(l2a, {"s2dask": attrs})
@@ -255,7 +299,7 @@ def _lazy_block(
 ) -> np.ndarray:
     tile, window = open_tile(source), _window(block)
     if name == "SCL":
-        return stage.scene_class(tile, state, window)[0]
+        return stage.scene_class(tile, state, window, _rules(begin["aux"]))[0]
     air = stage.air_above(tile, state, _terrain(begin["aux"]), window)
     counts = stage.surface_reflectance(tile, state, air, name)
     out = (counts.astype(np.float32) - 1000) * np.float32(1e-4)

@@ -68,12 +68,15 @@ def boxes(data: bytes) -> list[tuple[bytes, bytes]]:
     return out
 
 
+def box_head(kind: bytes, size: int) -> bytes:
+    """Return what stands before a content of so many bytes; of 4 GiB or more the long form."""
+    whole = size + 8
+    return struct.pack(">I4s", whole, kind) if whole < 1 << 32 else struct.pack(">I4sQ", 1, kind, whole + 8)
+
+
 def box(kind: bytes, content: bytes) -> bytes:
-    """Return a box; of 4 GiB or more with the long form of its size."""
-    size = len(content) + 8
-    if size < 1 << 32:
-        return struct.pack(">I4s", size, kind) + content
-    return struct.pack(">I4sQ", 1, kind, size + 8) + content
+    """Return a box."""
+    return box_head(kind, len(content)) + content
 
 
 def segments(data: bytes, at: int, end: int) -> tuple[list[Segment], int]:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from s2dask.errors import ConfigurationError
 from s2dask.io.storage import zarr_store
 from s2dask.io.template import set_attributes
-from s2dask.release.names import DatastripName, parse_iso
+from s2dask.release.name_form import parse_iso
+from s2dask.release.names import DatastripName
 from s2dask.release.publish import Builder, publish
 from s2dask.release.safe_hktm import Housekeeping, write_hktm
 from s2dask.release.safe_l0 import write_safe_l0

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from s2dask.errors import ConfigurationError
 from s2dask.instrument import BANDS
 from s2dask.io.grids import TileGrid
 from s2dask.io.schema_tile import CHUNK
@@ -27,6 +28,12 @@ _CONVENTIONS: Final = {
     "spatial:": ("689b58e2-cf7b-45e0-9fff-9cfc0883d6b4", "zarr-conventions/spatial", "Spatial coordinate information"),
     "proj:": ("f17cb550-5864-4468-aeb7-f3180cfb622f", "zarr-experimental/geo-proj", "Coordinate reference system"),
 }
+
+
+def check_form(form: str) -> None:
+    """Refuse a form that does not exist."""
+    if form not in FORMS:
+        raise ConfigurationError(f"no form {form}", "zarr_form", f"choose {' or '.join(FORMS)}")
 
 
 def resolution_of(path: str) -> int | None:

@@ -17,7 +17,7 @@ from rasterio.windows import Window
 
 from s2dask.errors import ConfigurationError, InputError, S2Error
 from s2dask.io.grids import TileGrid
-from s2dask.release.codestream import EOC, box, boxes
+from s2dask.release.codestream import EOC, box, box_head, boxes
 from s2dask.release.jpeg2000_coders import RESOLUTIONS, TILES, Encoder, encode_fast, encode_htj2k, require
 
 Profile = Literal["s2-strict", "s2-fast", "htj2k"]
@@ -162,9 +162,10 @@ def _placed(asoc: bytes, grid: TileGrid, resolution: int, shape: tuple[int, int]
 
 
 def write_codestream(
-    path: Path, stream: bytes, shape: tuple[int, int], bits: int, grid: TileGrid | None, resolution: int
-) -> None:
-    """Write a codestream of one component as a file with the boxes that GDAL gives an image at this place.
+    path: Path, stream: bytes, shape: tuple[int, int], bits: int, grid: TileGrid | None, resolution: int,
+    layers: int = 0,
+) -> None:  # fmt: skip
+    """Write a codestream as a file with the boxes that GDAL gives an image at this place.
 
     Parameters
     ----------
@@ -180,8 +181,11 @@ def write_codestream(
         Where the image lies.
     resolution : int
         10, 20 or 60 m.
+    layers : int
+        Of a mask; 0: one component of 16 bits.
     """
-    small = encode_jp2(np.zeros((64, 64), np.uint16), grid, resolution)
+    blank = np.zeros((layers, 64, 64), np.uint8) if layers else np.zeros((64, 64), np.uint16)
+    small = encode_jp2(blank, grid, resolution)
     out: list[bytes] = []
     for kind, content in boxes(small):
         inner = content
@@ -190,9 +194,11 @@ def write_codestream(
             inner = content[:8] + size + content[16:18] + bytes((bits - 1,)) + content[19:]
         elif kind == b"asoc" and grid is not None:
             inner = _placed(content, grid, resolution, shape)
-        out.append(box(kind, stream if kind == b"jp2c" else inner))
-    with _appearing(path) as part:
-        part.write_bytes(b"".join(out))
+        if kind == b"jp2c":
+            inner = stream
+        out += [box_head(kind, len(inner)), inner]
+    with _appearing(path) as part, part.open("wb") as file:
+        file.writelines(out)
 
 
 @contextmanager
@@ -297,3 +303,11 @@ class MaskLayers:
         """Return rows of a layer, (y, x) uint8, 0 or 1."""
         layer, rows = window
         return np.where(np.asarray(self._mask[rows]) & self._bits[layer], np.uint8(1), np.uint8(0))
+
+    def flags(self, rows: slice) -> np.ndarray:
+        """Return rows of the bit mask, (y, x)."""
+        return np.asarray(self._mask[rows])
+
+    def layers_of(self, flags: np.ndarray) -> np.ndarray:
+        """Return the layers of a piece of a bit mask, (layer, y, x) uint8, 0 or 1."""
+        return np.stack([np.where(flags & bit, np.uint8(1), np.uint8(0)) for bit in self._bits])

@@ -1,51 +1,29 @@
 """Names of products, datastrips, granules, tiles and image files, as the Product Specification Document writes them.
 
-Every name is a frozen dataclass: ``str(name)`` builds it, ``parse`` reads it, and the two are inverse.
+Every name is a frozen dataclass that says of which fields and texts it is made (`s2dask.release.name_form`):
+``str(name)`` builds it, ``parse`` reads it, and the two are inverse.
 """
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Final, Self
+from datetime import datetime
+from typing import Final
 
-from s2dask.errors import InputError
+from s2dask.release.name_form import Field, Name, compact_time, dated, numbered, padded
 
-_TIME: Final = r"\d{8}T\d{6}"
-_STRIP_LEVEL: Final = "L0_|L0U|L0C|L1A|L1B"
-_BAND: Final = r"B(?:0[1-9]|1[0-2]|8A)"
-
-
-def compact_time(moment: datetime) -> str:
-    """Return ``20200816T120221``, UTC, truncated to the second."""
-    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
-
-
-def parse_compact_time(text: str) -> datetime:
-    """Read ``20200816T120221`` as UTC."""
-    try:
-        return datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise InputError(f"no date: {error}", text, "expected YYYYMMDDTHHMMSS") from None
-
-
-def parse_iso(text: str) -> datetime:
-    """Read an ISO date of the metadata, ``2020-08-16T12:02:21.024Z``, as UTC."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(f"no ISO date: {error}", text, "expected YYYY-MM-DDTHH:MM:SS.sssZ") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _match(pattern: str, text: str, kind: str) -> re.Match[str]:
-    found = re.fullmatch(pattern, text)
-    if found is None:
-        raise InputError(f"not the name of a {kind}", text, f"expected {pattern}")
-    return found
+_UNIT: Final = Field("unit", r"S2[A-Z]")
+_SITE: Final = padded("site", r"\w{4}", 4)
+_TILE: Final = Field("tile", r"\d\d[A-Z]{3}")
+_BASELINE: Final = Field("baseline", r"\d\d\.\d\d")
+_SHORT_BASELINE: Final = Field(
+    "baseline", r"\d{4}", lambda text: f"{text[:2]}.{text[2:]}", lambda value: value.replace(".", "")
+)
+_TILE_LEVEL: Final = Field("level", "L1C|L2A")
+_GRANULE_LEVEL: Final = padded("level", "L0_|L0U|L0C|L1A|L1B", 3)
+_STRIP_LEVEL: Final = padded("level", "L0_|L0U|L0C|L1A|L1B|L1C|L2A", 3)
 
 
 @dataclass(frozen=True, slots=True)
-class ProductName:
+class ProductName(Name):
     """Compact name of an L1C or L2A product: ``S2A_MSIL1C_20200816T120221_N0511_R023_T28SCB_20200816T143017``.
 
     Attributes
@@ -72,11 +50,12 @@ class ProductName:
     tile: str
     discriminator: datetime
 
-    def __str__(self) -> str:
-        return (
-            f"{self.unit}_MSI{self.level}_{compact_time(self.datatake_start)}_N{self.baseline.replace('.', '')}"
-            f"_R{self.relative_orbit:03d}_T{self.tile}_{compact_time(self.discriminator)}"
-        )
+    KIND = "product"
+    FORM = (
+        _UNIT, "_MSI", _TILE_LEVEL, "_", dated("datatake_start"), "_N", _SHORT_BASELINE, "_R",
+        numbered("relative_orbit", 3), "_T", _TILE, "_", dated("discriminator"),
+    )  # fmt: skip
+    SUFFIX = r"(?:\.SAFE|\.zarr|\.zip|\.SAFE\.zip)?"
 
     @property
     def safe(self) -> str:
@@ -88,20 +67,9 @@ class ProductName:
         """Name of the Zarr store."""
         return f"{self}.zarr"
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a name, with or without ``.SAFE``, ``.zarr`` or ``.zip``."""
-        m = _match(
-            rf"(S2[A-Z])_MSI(L1C|L2A)_({_TIME})_N(\d\d)(\d\d)_R(\d{{3}})_T(\d\d[A-Z]{{3}})_({_TIME})"
-            r"(?:\.SAFE|\.zarr|\.zip|\.SAFE\.zip)?",
-            text,
-            "product",
-        )
-        return cls(m[1], m[2], parse_compact_time(m[3]), f"{m[4]}.{m[5]}", int(m[6]), m[7], parse_compact_time(m[8]))
-
 
 @dataclass(frozen=True, slots=True)
-class DatastripName:
+class DatastripName(Name):
     """Identifier of a datastrip of any level: ``S2A_OPER_MSI_L1B_DS_S2DK_20200816T143017_S20200816T120221_N05.11``.
 
     Attributes
@@ -123,13 +91,17 @@ class DatastripName:
     sensing_start: datetime
     baseline: str
 
-    def __str__(self) -> str:
-        return f"{self.unit}_OPER_MSI_{self.level:_<3}_{self.folder}_N{self.baseline}"
+    KIND = "datastrip"
+    FORM = (
+        _UNIT, "_OPER_MSI_", _STRIP_LEVEL, "_", "DS_", _SITE, "_", dated("created"), "_S", dated("sensing_start"),
+        "_N", _BASELINE,
+    )  # fmt: skip
+    SUFFIX = r"(?:\.zarr)?"
 
     @property
     def folder(self) -> str:
         """Folder below DATASTRIP: ``DS_S2DK_20200816T143017_S20200816T120221``."""
-        return f"DS_{self.site:_<4}_{compact_time(self.created)}_S{compact_time(self.sensing_start)}"
+        return self._written(4, -2)
 
     @property
     def zarr(self) -> str:
@@ -139,29 +111,22 @@ class DatastripName:
     @property
     def metadata(self) -> str:
         """Name of the metadata file: ``S2A_OPER_MTD_L0__DS_….xml``, without the baseline."""
-        return f"{self.unit}_OPER_MTD_{self.level:_<3}_{self.folder}.xml"
+        return f"{self._of('MTD')}.xml"
+
+    def _of(self, kind: str) -> str:
+        return f"{self.unit}_OPER_{kind}_{self.level:_<3}_{self.folder}"
 
     def report(self, checklist: str) -> str:
         """Return the name of the report of a checklist."""
-        return f"{self.unit}_OPER_MSI_{self.level:_<3}_{self.folder}_{checklist}_report.xml"
+        return f"{self._of('MSI')}_{checklist}_report.xml"
 
     def quicklook(self, band: str) -> str:
         """Return the name of the quick-look of a band (L0)."""
-        return f"{self.unit}_OPER_QLK_{self.level:_<3}_{self.folder}_{band}.jp2"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read an identifier, with or without ``.zarr``."""
-        m = _match(
-            rf"(S2[A-Z])_OPER_MSI_({_STRIP_LEVEL}|L1C|L2A)_DS_(\w{{4}})_({_TIME})_S({_TIME})_N(\d\d\.\d\d)(?:\.zarr)?",
-            text,
-            "datastrip",
-        )
-        return cls(m[1], m[2].rstrip("_"), m[3].rstrip("_"), parse_compact_time(m[4]), parse_compact_time(m[5]), m[6])
+        return f"{self._of('QLK')}_{band}.jp2"
 
 
 @dataclass(frozen=True, slots=True)
-class GranuleName:
+class GranuleName(Name):
     """Identifier of an L0, L1A or L1B granule (detector x scene): ``…_GR_S2DK_…_S20200816T120221_D05_N05.11``."""
 
     unit: str
@@ -172,15 +137,15 @@ class GranuleName:
     detector: int
     baseline: str
 
-    def __str__(self) -> str:
-        return f"{self._stem}_N{self.baseline}"
+    KIND = "granule"
+    FORM = (
+        _UNIT, "_OPER_MSI_", _GRANULE_LEVEL, "_GR_", _SITE, "_", dated("created"), "_S", dated("sensing_time"), "_D",
+        numbered("detector", 2), "_N", _BASELINE,
+    )  # fmt: skip
 
     @property
     def _stem(self) -> str:
-        return (
-            f"{self.unit}_OPER_MSI_{self.level:_<3}_GR_{self.site:_<4}_{compact_time(self.created)}"
-            f"_S{compact_time(self.sensing_time)}_D{self.detector:02d}"
-        )
+        return self._written(0, -2)
 
     def image(self, band: str) -> str:
         """Return the name of the image file of a band."""
@@ -188,8 +153,7 @@ class GranuleName:
 
     def mask(self, band: str) -> str:
         """Return the name of the quality mask of a band (L1A, L1B): ``…_MSK_QUALIT_…_D05_B04_MSIL1B``, no suffix."""
-        place = self._stem.split(f"_{self.level:_<3}_GR_")[1]
-        return f"{self.unit}_OPER_MSK_QUALIT_{place}_{band}_MSI{self.level}"
+        return f"{self.unit}_OPER_MSK_QUALIT_{self._written(4, -2)}_{band}_MSI{self.level}"
 
     def packets(self, band: str) -> str:
         """Return the name of the file of source packets of a band (L0)."""
@@ -204,27 +168,9 @@ class GranuleName:
         """Return the name of the report of a checklist."""
         return f"{self._stem}_{checklist}_report.xml"
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read an identifier."""
-        m = _match(
-            rf"(S2[A-Z])_OPER_MSI_({_STRIP_LEVEL})_GR_(\w{{4}})_({_TIME})_S({_TIME})_D(\d\d)_N(\d\d\.\d\d)",
-            text,
-            "granule",
-        )
-        return cls(
-            m[1],
-            m[2].rstrip("_"),
-            m[3].rstrip("_"),
-            parse_compact_time(m[4]),
-            parse_compact_time(m[5]),
-            int(m[6]),
-            m[7],
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class AncillaryName:
+class AncillaryName(Name):
     """File of ancillary packets: ``S2B_OPER_AUX_S09123_REFS_20221124T163650_V20221011T064029_…_A000034_WF_LN``.
 
     Attributes
@@ -247,26 +193,16 @@ class AncillaryName:
     stop: datetime
     orbit: int
 
-    def __str__(self) -> str:
-        return (
-            f"{self.unit}_OPER_AUX_{self.content}_{self.site:_<4}_{compact_time(self.created)}"
-            f"_V{compact_time(self.start)}_{compact_time(self.stop)}_A{self.orbit:06d}_WF_LN"
-        )
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a name, with or without ``.bin``."""
-        m = _match(
-            rf"(S2[A-Z])_OPER_AUX_(SADATA|S\d{{5}})_(\w{{4}})_({_TIME})_V({_TIME})_({_TIME})_A(\d{{6}})_WF_LN(?:\.bin)?",
-            text,
-            "file of ancillary data",
-        )
-        created, start, stop = (parse_compact_time(m[i]) for i in (4, 5, 6))
-        return cls(m[1], m[2], m[3].rstrip("_"), created, start, stop, int(m[7]))
+    KIND = "file of ancillary data"
+    FORM = (
+        _UNIT, "_OPER_AUX_", Field("content", r"SADATA|S\d{5}"), "_", _SITE, "_", dated("created"), "_V",
+        dated("start"), "_", dated("stop"), "_A", numbered("orbit", 6), "_WF_LN",
+    )  # fmt: skip
+    SUFFIX = r"(?:\.bin)?"
 
 
 @dataclass(frozen=True, slots=True)
-class HousekeepingName:
+class HousekeepingName(Name):
     """Product of housekeeping telemetry: ``S2A_OPER_PRD_HKTM___20191203T051837_20191203T051842_0001``.
 
     Attributes
@@ -282,8 +218,9 @@ class HousekeepingName:
     stop: datetime
     number: int = 1
 
-    def __str__(self) -> str:
-        return f"{self.unit}_OPER_PRD_HKTM___{compact_time(self.start)}_{compact_time(self.stop)}_{self.number:04d}"
+    KIND = "HKTM product"
+    FORM = (_UNIT, "_OPER_PRD_HKTM___", dated("start"), "_", dated("stop"), "_", numbered("number", 4))
+    SUFFIX = r"(?:\.SAFE)?"
 
     @property
     def measurement(self) -> str:
@@ -295,15 +232,9 @@ class HousekeepingName:
         """Name of the file of annotations."""
         return f"{self}-annotation.dat"
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a name, with or without ``.SAFE``."""
-        m = _match(rf"(S2[A-Z])_OPER_PRD_HKTM___({_TIME})_({_TIME})_(\d{{4}})(?:\.SAFE)?", text, "HKTM product")
-        return cls(m[1], parse_compact_time(m[2]), parse_compact_time(m[3]), int(m[4]))
-
 
 @dataclass(frozen=True, slots=True)
-class TileName:
+class TileName(Name):
     """Identifier of an L1C or L2A tile: ``S2A_OPER_MSI_L1C_TL_S2DK_20200816T143017_A026904_T28SCB_N05.11``."""
 
     unit: str
@@ -314,29 +245,19 @@ class TileName:
     tile: str
     baseline: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.unit}_OPER_MSI_{self.level}_TL_{self.site:_<4}_{compact_time(self.created)}"
-            f"_A{self.absolute_orbit:06d}_T{self.tile}_N{self.baseline}"
-        )
+    KIND = "tile"
+    FORM = (
+        _UNIT, "_OPER_MSI_", _TILE_LEVEL, "_TL_", _SITE, "_", dated("created"), "_A", numbered("absolute_orbit", 6),
+        "_T", _TILE, "_N", _BASELINE,
+    )  # fmt: skip
 
     def folder(self, sensing_start: datetime) -> str:
         """Return the folder below GRANULE: ``L1C_T28SCB_A026904_20200816T120222``."""
         return f"{self.level}_T{self.tile}_A{self.absolute_orbit:06d}_{compact_time(sensing_start)}"
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read an identifier."""
-        m = _match(
-            rf"(S2[A-Z])_OPER_MSI_(L1C|L2A)_TL_(\w{{4}})_({_TIME})_A(\d{{6}})_T(\d\d[A-Z]{{3}})_N(\d\d\.\d\d)",
-            text,
-            "tile",
-        )
-        return cls(m[1], m[2], m[3].rstrip("_"), parse_compact_time(m[4]), int(m[5]), m[6], m[7])
-
 
 @dataclass(frozen=True, slots=True)
-class ImageName:
+class ImageName(Name):
     """Image file of a tile: ``T28SCB_20200816T120221_B02.jp2``, at L2A ``…_B02_10m.jp2``.
 
     Attributes
@@ -355,19 +276,20 @@ class ImageName:
     content: str
     resolution: int | None = None
 
+    KIND = "image file"
+    FORM = (
+        "T", _TILE, "_", dated("datatake_start"), "_", Field("content", "B(?:0[1-9]|1[0-2]|8A)|TCI|PVI|AOT|WVP|SCL"),
+        Field(
+            "resolution", "(?:_(?:10|20|60)m)?", lambda text: int(text[1:-1]) if text else None,
+            lambda size: f"_{size}m" if size else "",
+        ),
+    )  # fmt: skip
+    SUFFIX = r"(?:\.jp2)?"
+
     def __str__(self) -> str:
         return f"{self.stem}.jp2"
 
     @property
     def stem(self) -> str:
         """The name without suffix, as IMAGE_FILE of the metadata has it."""
-        size = f"_{self.resolution}m" if self.resolution else ""
-        return f"T{self.tile}_{compact_time(self.datatake_start)}_{self.content}{size}"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a file name."""
-        m = _match(
-            rf"T(\d\d[A-Z]{{3}})_({_TIME})_({_BAND}|TCI|PVI|AOT|WVP|SCL)(?:_(10|20|60)m)?(?:\.jp2)?", text, "image file"
-        )
-        return cls(m[1], parse_compact_time(m[2]), m[3], int(m[4]) if m[4] else None)
+        return self._written()

@@ -1,5 +1,6 @@
 """Pictures: the true-colour image, quick-looks, the scene classification in its usual colours."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,8 @@ SCL_COLOURS: Final = (
     ("snow or ice", (255, 150, 255)),
 )
 """Name and colour of each class, index = value of SCL; colours as Sen2Cor's."""
+Curve = tuple[float, float, float]
+"""Reflectances that are shown as 1 and as 255, and gamma."""
 _SLAB: Final = 1024
 _LEGEND: Final = 220
 _LINE: Final = 22
@@ -58,9 +61,25 @@ def stretch(
     return np.where(coded > 0, shown, np.uint8(0))
 
 
+def curved(coded: np.ndarray, curve: Curve, offset: int = -1000, quantification: int = 10000) -> np.ndarray:
+    """Return one channel of the true-colour image by a curve: 1 + 254 x^(1/gamma), x from 0 to 1 between its limits.
+
+    Parameters
+    ----------
+    coded, offset, quantification
+        As in `stretch`.
+    curve : (float, float, float)
+    """
+    lowest, highest, gamma = curve
+    x = ((coded.astype(np.float32) + np.float32(offset)) / np.float32(quantification) - lowest) / (highest - lowest)
+    shown = np.floor(1.5 + 254.0 * np.clip(x, 0.0, 1.0) ** (1.0 / gamma)).astype(np.uint8)
+    return np.where(coded > 0, shown, np.uint8(0))
+
+
 def tci(
     b04: np.ndarray, b03: np.ndarray, b02: np.ndarray,
     offset: int = -1000, quantification: int = 10000, saturation: float = SATURATION["L1C"],
+    curves: Sequence[Curve] | None = None,
 ) -> np.ndarray:
     """Return the true-colour image of three coded bands.
 
@@ -70,6 +89,8 @@ def tci(
         Red, green, blue, coded as in the product.
     offset, quantification, saturation
         As in `stretch`.
+    curves : sequence of Curve, optional
+        Of red, green and blue, in the place of the stretch: those of GIP_CONVER.
 
     Returns
     -------
@@ -81,12 +102,27 @@ def tci(
     Linear, one stretch for every product, so that neighbours match: 255 is reflectance 0.3558 at L1C and 0.2 at L2A
     (Sentinel-2 products specification, true-colour image).
     """
-    channels = np.stack([stretch(band, offset, quantification, saturation) for band in (b04, b03, b02)])
+    bands = (b04, b03, b02)
+    if curves is None:
+        channels = np.stack([stretch(band, offset, quantification, saturation) for band in bands])
+    else:
+        channels = np.stack([curved(b, c, offset, quantification) for b, c in zip(bands, curves, strict=True)])
     return np.where((channels > 0).all(axis=0), channels, np.uint8(0))
 
 
 def _offset(store: TileStore) -> int:
     return int(store.attrs["radio_add_offset" if store.level == "L1C" else "boa_add_offset"])
+
+
+def _curves(store: TileStore) -> tuple[Curve, ...] | None:
+    """Return the curves of red, green and blue that an L1C tile states, None for the stretch of every product."""
+    told = store.attrs.get("colour_curves") if store.level == "L1C" else None
+    return None if not told else tuple((told[n][0], told[n][1], told[n][2]) for n in ("B04", "B03", "B02"))
+
+
+def _coloured(store: TileStore, red: np.ndarray, green: np.ndarray, blue: np.ndarray) -> np.ndarray:
+    quantification = int(store.attrs["quantification"])
+    return tci(red, green, blue, _offset(store), quantification, SATURATION[store.level], _curves(store))
 
 
 def has_colour(store: TileStore, resolution: int = 10) -> bool:
@@ -101,9 +137,7 @@ def tile_tci(store: TileStore, resolution: int = 10) -> np.ndarray:
     out = np.empty((3, rows, columns), np.uint8)
     for row in range(0, rows, _SLAB):
         red, green, blue = (np.asarray(band[row : row + _SLAB]) for band in bands)
-        out[:, row : row + _SLAB] = tci(
-            red, green, blue, _offset(store), int(store.attrs["quantification"]), SATURATION[store.level]
-        )
+        out[:, row : row + _SLAB] = _coloured(store, red, green, blue)
     return out
 
 
@@ -135,13 +169,13 @@ def thumbnail(store: TileStore, max_size: int) -> np.ndarray:
     resolution = max(enough) if enough else min(present)
     step = max(1, -(-max(store.grid.shape(resolution)) // max_size))
     red, green, blue = (_thin(store.arrays[reflectance_path(resolution, n)], step) for n in ("B04", "B03", "B02"))
-    return tci(red, green, blue, _offset(store), int(store.attrs["quantification"]), SATURATION[store.level])
+    return _coloured(store, red, green, blue)
 
 
 def preview(store: TileStore, step: int) -> np.ndarray:
     """Return the true-colour image at 10 m averaged over cells of step x step, (3, y, x) uint8."""
     red, green, blue = (_thin(store.arrays[reflectance_path(10, name)], step) for name in ("B04", "B03", "B02"))
-    return tci(red, green, blue, _offset(store), int(store.attrs["quantification"]), SATURATION[store.level])
+    return _coloured(store, red, green, blue)
 
 
 def write_rgb(tile_zarr: str, path: str | Path, max_size: int = 1024) -> Path:

@@ -11,14 +11,7 @@ from typing import Any, Final
 
 from s2dask.errors import ConfigurationError, InputMissing
 from s2dask.io.storage import is_local
-from s2dask.release.jpeg2000 import Profile
-from s2dask.release.picture import has_colour, write_rgb, write_scl
-from s2dask.release.safe_l1c import write_safe_l1c
-from s2dask.release.safe_l2a import write_safe_l2a
 from s2dask.release.safe_manifest import checksum
-from s2dask.release.stac import stac_item, write_stac
-from s2dask.release.tile_store import TileStore
-from s2dask.release.zarr_copy import copy_zarr
 
 Builder = Callable[[Path], object]
 """Builds something in the folder it is given."""
@@ -150,90 +143,3 @@ def publish(builders: Sequence[Builder], delivery: str | Path) -> list[str]:
         if staging.exists():
             shutil.rmtree(staging, ignore_errors=True)
     return sorted(str(p) for p in target.iterdir())
-
-
-def _release(
-    store: TileStore, delivery: str | Path, safe: Builder, pictures: dict[str, Builder],
-    whole: TileStore | None = None,
-) -> list[str]:
-    name = str(store.names.product)
-    hrefs = {"safe": f"./{name}.SAFE", "zarr": f"./{name}.zarr", **{key: f"./{name}_{key}.png" for key in pictures}}
-    item = stac_item(store, hrefs)
-
-    builders = [
-        safe,
-        lambda folder: copy_zarr(whole or store, str(folder / f"{name}.zarr")),
-        *pictures.values(),
-        lambda folder: write_stac(item, folder / f"{name}.json"),
-    ]
-    return publish(builders, Path(str(delivery).removeprefix("file://")) / name)
-
-
-def release_l1c(
-    zarr_url: str, delivery: str, meteo: str | None = None, jp2_profile: Profile = "s2-strict"
-) -> list[str]:
-    """Deliver an L1C tile: SAFE, Zarr (zstd), STAC item and quick-look, published in one step.
-
-    Parameters
-    ----------
-    zarr_url : str
-        L1C store.
-    delivery : str
-        Folder in which the folder of the product, named after it, appears.
-    meteo : str, optional
-        ECMWF GRIB file for the SAFE's AUX_DATA.
-    jp2_profile : {"s2-strict", "s2-fast", "htj2k"}
-        How the images of the SAFE are coded: see `s2dask.release.jpeg2000`.
-
-    Returns
-    -------
-    list of str
-        Paths of what was delivered.
-    """
-    store = TileStore.open(zarr_url, "L1C")
-    name = str(store.names.product)
-    return _release(
-        store, delivery,
-        lambda folder: write_safe_l1c(zarr_url, folder, meteo, jp2_profile),
-        {"rgb": lambda folder: write_rgb(zarr_url, folder / f"{name}_rgb.png")} if has_colour(store) else {},
-    )
-
-
-def release_l2a(
-    zarr_url: str,
-    delivery: str,
-    l1c_url: str | None = None,
-    meteo: str | None = None,
-    jp2_profile: Profile = "s2-strict",
-) -> list[str]:
-    """Deliver an L2A tile: SAFE, Zarr (zstd), STAC item, quick-look and scene classification, in one step.
-
-    Parameters
-    ----------
-    zarr_url : str
-        L2A store.
-    delivery : str
-        Folder in which the folder of the product, named after it, appears.
-    l1c_url : str, optional
-        L1C store whose masks go with the SAFE and the Zarr.
-    meteo : str, optional
-        ECMWF GRIB file for the SAFE's AUX_DATA.
-    jp2_profile : {"s2-strict", "s2-fast", "htj2k"}
-        How the images of the SAFE are coded: see `s2dask.release.jpeg2000`.
-
-    Returns
-    -------
-    list of str
-        Paths of what was delivered.
-    """
-    store = TileStore.open(zarr_url, "L2A")
-    name = str(store.names.product)
-    return _release(
-        store, delivery,
-        lambda folder: write_safe_l2a(zarr_url, folder, l1c_url, meteo, jp2_profile),
-        {
-            "rgb": lambda folder: write_rgb(zarr_url, folder / f"{name}_rgb.png"),
-            "scl": lambda folder: write_scl(zarr_url, folder / f"{name}_scl.png"),
-        },
-        None if l1c_url is None else store.with_masks(TileStore.open(l1c_url, "L1C")),
-    )

@@ -14,7 +14,8 @@ from s2dask.instrument.timing import SCENE_SECONDS
 from s2dask.io.safe_archive import SafeArchive
 from s2dask.io.safe_l0 import DEGRADED, LOST, manifest_sizes
 from s2dask.release.jpeg2000 import write_jp2
-from s2dask.release.names import DatastripName, GranuleName, parse_iso
+from s2dask.release.name_form import parse_iso
+from s2dask.release.names import DatastripName, GranuleName
 from s2dask.release.safe_l0_ancillary import annotation, write_ancillary
 from s2dask.release.safe_l0_manifest import Product, inventory, manifest
 from s2dask.release.safe_l0_reports import Inspection, report, sensor_inspections

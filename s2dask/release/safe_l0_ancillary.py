@@ -10,7 +10,8 @@ import numpy as np
 
 from s2dask.instrument.telemetry import APID_AOCS, APID_GPS, SEQUENCE_MODULO, VCID_SAD
 from s2dask.io.storage import open_array
-from s2dask.release.names import AncillaryName, parse_iso
+from s2dask.release.name_form import parse_iso
+from s2dask.release.names import AncillaryName
 from s2dask.release.safe_l0_strip import L0Strip
 from s2dask.release.tile_store import SITE
 

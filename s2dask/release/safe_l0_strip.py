@@ -18,7 +18,8 @@ from s2dask.io.safe_l0 import DEGRADED, LOST
 from s2dask.io.safe_l0_metadata import Counter, DatastripFacts, GranuleFacts
 from s2dask.io.schema_strip import downlink_path, packet_path
 from s2dask.io.storage import open_array, zarr_store
-from s2dask.release.names import DatastripName, GranuleName, compact_time, parse_iso
+from s2dask.release.name_form import compact_time, parse_iso
+from s2dask.release.names import DatastripName, GranuleName
 from s2dask.release.safe_l0_sections import gps_date, sections
 from s2dask.release.tile_store import SITE, iso
 

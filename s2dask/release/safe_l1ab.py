@@ -15,7 +15,8 @@ from s2dask.instrument.quality import FLAGS, MSI_DEGRADED, MSI_LOST
 from s2dask.io.safe_l0_metadata import DatastripFacts
 from s2dask.io.strips import StripSource
 from s2dask.release.jpeg2000 import MaskLayers, write_jp2
-from s2dask.release.names import DatastripName, GranuleName, parse_iso
+from s2dask.release.name_form import parse_iso
+from s2dask.release.names import DatastripName, GranuleName
 from s2dask.release.safe_l0 import describe, finish, make_folders
 from s2dask.release.safe_l0_reports import sensor_inspections
 from s2dask.release.safe_l0_strip import L0Strip, datastrip_facts, granule_facts

@@ -1,126 +1,73 @@
-"""The SAFE of an L1C tile."""
+"""The SAFE of an L1C tile, and what an L2A tile shares with it."""
 
 import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from s2dask.instrument import BANDS, band
-from s2dask.instrument.quality import FLAGS, MSI_DEGRADED, MSI_LOST
-from s2dask.io.grids import TileGrid
-from s2dask.io.schema_tile import CLASSI_FLAGS, footprint_path, quality_path, reflectance_path
-from s2dask.release.jpeg2000 import MaskLayers, Profile, write_jp2
-from s2dask.release.picture import has_colour, preview, tile_tci
+from s2dask.io.meteorology import FILES, forecast_path
+from s2dask.io.schema_tile import CLASSI_FLAGS
+from s2dask.release.jpeg2000 import Profile
 from s2dask.release.safe_datastrip_xml import datastrip_metadata
 from s2dask.release.safe_inspire import inspire
 from s2dask.release.safe_manifest import manifest
+from s2dask.release.safe_pieces import L1C_CLASSES, Piece, masks_of, pieces, write_piece
 from s2dask.release.safe_product_xml import product_metadata
-from s2dask.release.safe_tile_xml import Mask, TileContent, tile_metadata
+from s2dask.release.safe_tile_reports import write_reports
+from s2dask.release.safe_tile_xml import TileContent, tile_metadata
 from s2dask.release.safe_xml import write_document
 from s2dask.release.tile_store import TileStore
 
-PREVIEW_STEP = 32
-"""Pixels of 10 m in a pixel of the preview image: 320 m."""
-_CLASSES = "conditions/mask/l1c_classification/r60m/b00"
+Counts = tuple[int, int]
+"""Pixels of a quality mask with lost or degraded image data, and all of them."""
 
 
-def write_preview(store: TileStore, folder: Path) -> str:
-    """Write the preview image (PVI) of a tile and return its path inside the SAFE; empty without the colours."""
-    if not has_colour(store):
-        return ""
-    grid = store.grid
-    name = f"{store.names.granule_folder}/QI_DATA/{store.names.image('PVI')}"
-    coarse = TileGrid(
-        grid.tile_id, grid.crs, grid.x0, grid.y0, grid.width, grid.height, PREVIEW_STEP * grid.decimation
-    )
-    picture = preview(store, PREVIEW_STEP)
-    write_jp2(folder / name, picture[:, : coarse.shape(10)[0], : coarse.shape(10)[1]], coarse, 10)
-    return name
-
-
-def write_masks(store: TileStore, source: TileStore, folder: Path) -> tuple[list[Mask], float]:
-    """Write the masks per band and MSK_CLASSI of an L1C store into the SAFE of a tile.
-
-    Parameters
-    ----------
-    store : TileStore
-        Tile that is released; at L2A not the one that has the masks.
-    source : TileStore
-        L1C store.
-    folder : Path
-        SAFE folder.
-
-    Returns
-    -------
-    masks : list of Mask
-    degraded : float
-        Pixels with lost or degraded image data [%], over all bands.
-    """
-    where = f"{store.names.granule_folder}/QI_DATA"
-    grid = source.grid
-    masks: list[Mask] = []
-    degraded = total = 0
-    for name in [name for name in BANDS if source.has(quality_path(band(name).resolution, name))]:
-        resolution = band(name).resolution
-        detectors, quality = Mask("MSK_DETFOO", f"{where}/MSK_DETFOO_{name}.jp2", name), Mask(
-            "MSK_QUALIT", f"{where}/MSK_QUALIT_{name}.jp2", name
-        )
-        write_jp2(folder / detectors.path, source.arrays[footprint_path(resolution, name)], grid, resolution)
-        flags = source.read(quality_path(resolution, name))
-        write_jp2(folder / quality.path, MaskLayers(flags, [bit for _, bit in FLAGS]), grid, resolution)
-        degraded += int(np.count_nonzero(flags & (MSI_LOST | MSI_DEGRADED)))
-        total += flags.size
-        masks += [detectors, quality]
-    classes = Mask("MSK_CLASSI", f"{where}/MSK_CLASSI_B00.jp2")
-    layers = MaskLayers(source.arrays[_CLASSES], [bit for _, bit in CLASSI_FLAGS])
-    write_jp2(folder / classes.path, layers, grid, 60)
-    return [*masks, classes], 100.0 * degraded / max(total, 1)
+def degraded_percentage(counts: Iterable[Counts]) -> float:
+    """Return the pixels with lost or degraded image data [%], over all bands."""
+    found = list(counts)
+    return 100.0 * sum(one[0] for one in found) / max(sum(one[1] for one in found), 1)
 
 
 def prepare(store: TileStore, folder: Path, meteo: str | None = None) -> None:
-    """Make the folders of a SAFE, with the ECMWF file in AUX_DATA where one is given or the tile names one."""
+    """Make the folders of a SAFE, with the forecasts that the tile carries in AUX_DATA.
+
+    An ECMWF file goes there also where one is given, or where the tile carries none and names one.
+    """
     granule = folder / store.names.granule_folder
     for name in ("IMG_DATA", "QI_DATA", "AUX_DATA"):
-        (granule / name).mkdir(parents=True)
-    (folder / store.names.datastrip_folder / "QI_DATA").mkdir(parents=True)
-    meteo = meteo or store.attrs.get("meteo")
+        (granule / name).mkdir(parents=True, exist_ok=True)
+    (folder / store.names.datastrip_folder / "QI_DATA").mkdir(parents=True, exist_ok=True)
+    for kind, file in FILES.items():
+        if store.has(forecast_path(kind)):
+            (granule / "AUX_DATA" / file).write_bytes(store.read(forecast_path(kind)).tobytes())
+    if meteo is None and not store.has(forecast_path("ecmwf")):
+        meteo = store.attrs.get("meteo")
     if meteo and Path(meteo).is_file():
-        shutil.copyfile(meteo, granule / "AUX_DATA" / "AUX_ECMWFT")
+        shutil.copyfile(meteo, granule / "AUX_DATA" / FILES["ecmwf"])
 
 
 def write_metadata(
-    store: TileStore, folder: Path, images: list[str], content: TileContent
+    store: TileStore, folder: Path, made: Sequence[Piece], quality: dict[str, float | str], l1c_tile: str | None = None
 ) -> None:
-    """Write every metadata file of a SAFE, the manifest last."""
+    """Write every metadata file of a SAFE whose images and masks are there, the manifest last."""
     names = store.names
+    images = [piece.path(names).removesuffix(".jp2") for piece in made if piece.kind == "image"]
+    masks = [piece.mask(names) for piece in made if piece.kind not in ("image", "PVI")]
+    pvi = next((piece.path(names) for piece in made if piece.kind == "PVI"), "")
+    content = TileContent(quality, masks, pvi, l1c_tile)
     write_document(tile_metadata(store, content), folder / names.granule_folder / "MTD_TL.xml")
     write_document(datastrip_metadata(store), folder / names.datastrip_folder / "MTD_DS.xml")
-    product = product_metadata(store, images, content.quality)
+    product = product_metadata(store, images, quality)
     write_document(product, folder / f"MTD_MSI{store.level}.xml")
     write_document(inspire(store), folder / "INSPIRE.xml")
+    write_reports(store, folder)
     write_document(manifest(store, folder), folder / "manifest.safe")
-
-
-def _write_images(store: TileStore, folder: Path, profile: Profile) -> list[str]:
-    names, grid = store.names, store.grid
-    where = f"{names.granule_folder}/IMG_DATA"
-    images: list[str] = []
-    for name in [name for name in BANDS if store.has(reflectance_path(band(name).resolution, name))]:
-        resolution = band(name).resolution
-        image = names.image(name)
-        counts = store.arrays[reflectance_path(resolution, name)]
-        write_jp2(folder / where / str(image), counts, grid, resolution, profile=profile)
-        images.append(f"{where}/{image.stem}")
-    if not has_colour(store):
-        return images
-    colour = names.image("TCI")
-    write_jp2(folder / where / str(colour), tile_tci(store), grid, 10)
-    return [*images, f"{where}/{colour.stem}"]
 
 
 def _image_content(store: TileStore, degraded: float) -> dict[str, float | str]:
     """Return Image_Content_QI; snow is the share of MSK_CLASSI, clouds what the tile's attributes state."""
-    classes = store.read(_CLASSES)
+    classes = store.read(L1C_CLASSES)
     snow = dict(CLASSI_FLAGS)["SNOW_ICE"]
     return {
         "CLOUDY_PIXEL_PERCENTAGE": float(store.attrs["cloud_percentage"]),
@@ -129,10 +76,29 @@ def _image_content(store: TileStore, degraded: float) -> dict[str, float | str]:
     }
 
 
+def finish_l1c(store: TileStore, folder: Path, counts: Iterable[Counts], meteo: str | None = None) -> Path:
+    """Complete the SAFE of an L1C store whose images and masks are written.
+
+    Parameters
+    ----------
+    store : TileStore
+    folder : Path
+        SAFE folder.
+    counts : iterable of (int, int)
+        What `s2dask.release.safe_pieces.write_piece` returned for its files.
+    meteo : str, optional
+        As for `write_safe_l1c`.
+    """
+    prepare(store, folder, meteo)
+    made = pieces(store, masks_of(store))
+    write_metadata(store, folder, made, _image_content(store, degraded_percentage(counts)))
+    return folder
+
+
 def write_safe_l1c(
     tile_zarr: str, parent: str | Path, meteo: str | None = None, jp2_profile: Profile = "s2-strict"
 ) -> Path:
-    """Write the SAFE of an L1C store.
+    """Write the SAFE of an L1C store, file after file.
 
     Parameters
     ----------
@@ -148,13 +114,9 @@ def write_safe_l1c(
     Returns
     -------
     Path
-        The ``.SAFE`` folder. It is written in place: see `s2dask.release.publish` for publication in one step.
+        The ``.SAFE`` folder.
     """
     store = TileStore.open(tile_zarr, "L1C")
-    folder = Path(parent) / store.names.product.safe
-    prepare(store, folder, meteo)
-    images = _write_images(store, folder, jp2_profile)
-    masks, degraded = write_masks(store, store, folder)
-    content = TileContent(_image_content(store, degraded), masks, write_preview(store, folder))
-    write_metadata(store, folder, images, content)
-    return folder
+    folder, masked = Path(parent) / store.names.product.safe, masks_of(store)
+    counts = [write_piece(store, masked, piece, folder, jp2_profile) for piece in pieces(store, masked)]
+    return finish_l1c(store, folder, counts, meteo)

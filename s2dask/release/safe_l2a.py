@@ -1,19 +1,16 @@
 """The SAFE of an L2A tile."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from s2dask.io.schema_tile import L2A_BANDS, reflectance_path
-from s2dask.release.jpeg2000 import Profile, write_jp2
-from s2dask.release.picture import tile_tci
-from s2dask.release.safe_l1c import prepare, write_masks, write_metadata, write_preview
-from s2dask.release.safe_tile_xml import Mask, TileContent
+from s2dask.release.jpeg2000 import Profile
+from s2dask.release.safe_l1c import Counts, degraded_percentage, prepare, write_metadata
+from s2dask.release.safe_pieces import SCENE_CLASSES, masks_of, pieces, write_piece
 from s2dask.release.tile_store import TileStore
 
-_CLASSES: Final = "conditions/mask/l2a_classification/r{r}m/scl"
-_L1C_CLASSES: Final = "conditions/mask/l1c_classification/r60m/b00"
 _PERCENTAGES: Final = (
     ("SATURATED_DEFECTIVE_PIXEL_PERCENTAGE", (1,)),
     ("DARK_FEATURES_PERCENTAGE", (2,)),
@@ -29,7 +26,7 @@ _PERCENTAGES: Final = (
 )
 _CLOUDS: Final = (8, 9, 10)
 _WATER: Final = 6
-_AOT_METHODS: Final = {"DDV": "SEN2COR_DDV", "SEN2COR_DDV": "SEN2COR_DDV", "CAMS": "CAMS"}
+_AOT_METHODS: Final = {"DDV": "SEN2COR_DDV", "DDV+CAMS": "SEN2COR_DDV", "SEN2COR_DDV": "SEN2COR_DDV", "CAMS": "CAMS"}
 """AOT_RETRIEVAL_METHOD of the schema for ours; SEN2COR_DDV is its only word for dark vegetation."""
 
 
@@ -63,7 +60,7 @@ def class_percentages(classes: np.ndarray) -> dict[str, float]:
 def _image_content(store: TileStore, degraded: float) -> dict[str, float | str]:
     """Return Image_Content_QI: classes, means of AOT and water vapour, and how they were found."""
     a = store.attrs
-    classes = store.read(_CLASSES.format(r=20))
+    classes = store.read(SCENE_CLASSES.format(r=20))
     out: dict[str, float | str] = dict(class_percentages(classes))
     out["DEGRADED_MSI_DATA_PERCENTAGE"] = degraded
     out |= dict.fromkeys(
@@ -74,54 +71,43 @@ def _image_content(store: TileStore, degraded: float) -> dict[str, float | str]:
     for name, short in (("GRANULE_MEAN_AOT", "aot"), ("GRANULE_MEAN_WV", "wvp")):
         layer = store.read(f"quality/atmosphere/r20m/{short}")
         out[name] = float(layer[valid].mean()) / 1000.0 if valid.any() else 0.0
-    ozone = (a.get("record") or {}).get("ozone_mean")
+    record = a.get("record") or {}
+    for name, what in (("AOT_RETRIEVAL_ACCURACY", "aot"), ("WATER_VAPOUR_RETRIEVAL_ACCURACY", "water_vapour")):
+        if f"{what}_uncertainty" in record:
+            relative = 100.0 * record[f"{what}_uncertainty"] / max(record[f"{what}_mean"], 1e-3)
+            out[name] = round(min(relative, 100.0), 3)
+    ozone = record.get("ozone_mean")
     out["OZONE_SOURCE"] = "AUX_ECMWFT" if ozone is not None else "OTHER"
     out["OZONE_VALUE"] = float(ozone) if ozone is not None else 0.0
     return out
 
 
-def _write_images(store: TileStore, folder: Path, profile: Profile) -> list[str]:
-    names, grid = store.names, store.grid
-    images: list[str] = []
+def finish_l2a(
+    store: TileStore,
+    folder: Path,
+    counts: Iterable[Counts],
+    l1c: TileStore | None = None,
+    meteo: str | None = None,
+) -> Path:
+    """Complete the SAFE of an L2A store whose images and masks are written.
 
-    def write(content: str, resolution: int, image: object) -> None:
-        name = names.image(content, resolution)
-        where = f"{names.granule_folder}/IMG_DATA/R{resolution}m"
-        (folder / where).mkdir(exist_ok=True)
-        write_jp2(folder / where / str(name), image, grid, resolution, profile=profile)  # type: ignore[arg-type]
-        images.append(f"{where}/{name.stem}")
-
-    for resolution, bands in L2A_BANDS.items():
-        for band_name in bands:
-            write(band_name, resolution, store.arrays[reflectance_path(resolution, band_name)])
-        write("TCI", resolution, tile_tci(store, resolution))
-        for content in ("AOT", "WVP"):
-            write(content, resolution, store.arrays[f"quality/atmosphere/r{resolution}m/{content.lower()}"])
-        if resolution != 10:
-            write("SCL", resolution, store.arrays[_CLASSES.format(r=resolution)])
-    return images
-
-
-def _coarser(layer: np.ndarray) -> np.ndarray:
-    """Return a 20 m layer at 60 m: the rounded mean of 3 x 3 pixels, the last row and column repeated if need be."""
-    rows, columns = (-(-n // 3) for n in layer.shape)
-    padding = [(0, 3 * m - n) for m, n in zip((rows, columns), layer.shape, strict=True)]
-    cells = np.pad(layer, padding, mode="edge").reshape(rows, 3, columns, 3)
-    return np.asarray(np.floor(cells.mean(axis=(1, 3)) + 0.5), np.uint8)
-
-
-def _write_probabilities(store: TileStore, folder: Path) -> list[Mask]:
-    masks: list[Mask] = []
-    fine = {
-        "CLDPRB": store.read("quality/probability/r20m/cld"),
-        "SNWPRB": store.read("quality/probability/r20m/snw"),
-    }
-    for resolution in (20, 60):
-        for kind, layer in fine.items():
-            mask = Mask(f"MSK_{kind}", f"{store.names.granule_folder}/QI_DATA/MSK_{kind}_{resolution}m.jp2")
-            write_jp2(folder / mask.path, layer if resolution == 20 else _coarser(layer), store.grid, resolution)
-            masks.append(mask)
-    return masks
+    Parameters
+    ----------
+    store : TileStore
+    folder : Path
+        SAFE folder.
+    counts : iterable of (int, int)
+        What `s2dask.release.safe_pieces.write_piece` returned for its files.
+    l1c : TileStore, optional
+        L1C store whose masks go with the product.
+    meteo : str, optional
+        As for `write_safe_l2a`.
+    """
+    prepare(store, folder, meteo)
+    l1c_tile = str(l1c.names.tile) if l1c else store.attrs.get("l1c_tile")
+    made = pieces(store, masks_of(store, l1c))
+    write_metadata(store, folder, made, _image_content(store, degraded_percentage(counts)), l1c_tile)
+    return folder
 
 
 def write_safe_l2a(
@@ -153,19 +139,7 @@ def write_safe_l2a(
         The ``.SAFE`` folder.
     """
     store = TileStore.open(tile_zarr, "L2A")
-    folder = Path(parent) / store.names.product.safe
-    prepare(store, folder, meteo)
-    images = _write_images(store, folder, jp2_profile)
-    masks: list[Mask] = []
-    degraded, l1c_tile = 0.0, None
-    if l1c_zarr is not None:
-        source = TileStore.open(l1c_zarr, "L1C")
-        masks, degraded = write_masks(store, source, folder)
-        l1c_tile = str(source.names.tile)
-    elif store.has(_L1C_CLASSES):
-        masks, degraded = write_masks(store, store, folder)
-        l1c_tile = store.attrs.get("l1c_tile")
-    masks += _write_probabilities(store, folder)
-    content = TileContent(_image_content(store, degraded), masks, write_preview(store, folder), l1c_tile)
-    write_metadata(store, folder, images, content)
-    return folder
+    l1c = None if l1c_zarr is None else TileStore.open(l1c_zarr, "L1C")
+    folder, masked = Path(parent) / store.names.product.safe, masks_of(store, l1c)
+    counts = [write_piece(store, masked, piece, folder, jp2_profile) for piece in pieces(store, masked)]
+    return finish_l2a(store, folder, counts, l1c, meteo)

@@ -49,6 +49,8 @@ def object_id(path: str, level: str) -> str:
     if name == "MTD_DS":
         return f"S2_Level-{level[1:]}_Datastrip1_Metadata"
     parts = name.split("_")
+    if path.endswith(".xml") and "/QI_DATA/" in path:
+        return f"{parts[0].title()}_OLQC_Report_Tile1_InformationData"
     if parts[0] == "MSK":
         mask = _MASK_NAMES.get(parts[1], parts[1])
         detail = _band_label(parts[2]) if parts[2] in BANDS else parts[2]

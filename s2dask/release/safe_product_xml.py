@@ -14,11 +14,13 @@ from s2dask.release.safe_xml import (
     PSD,
     add,
     add_by_band,
+    add_coding,
     add_datatake,
     add_display_order,
     add_gipps,
     add_references,
     add_reflectance_conversion,
+    add_surface_references,
     checklists,
     datatake_start,
     document,
@@ -32,9 +34,6 @@ _SCENE_CLASSES: Final = (
     "SC_THIN_CIRRUS", "SC_SNOW_ICE",
 )
 _FOOTPRINT_STEPS: Final = 4
-_L2A_AUXILIARY: Final = (
-    "SNOW_CLIMATOLOGY_MAP", "ESACCI_WaterBodies_Map", "ESACCI_LandCover_Map", "ESACCI_SnowCondition_Map_Dir",
-)
 
 
 def footprint(grid: TileGrid, steps: int = _FOOTPRINT_STEPS) -> list[tuple[float, float]]:
@@ -81,23 +80,6 @@ def _product_info(parent: etree._Element, store: TileStore, images: Sequence[str
         add(granule, "IMAGE_FILE", image)
 
 
-def _coding(parent: etree._Element, store: TileStore) -> None:
-    """Append quantification and offsets, which the two levels name differently."""
-    quantification = int(store.attrs["quantification"])
-    if store.level == "L1C":
-        add(parent, "QUANTIFICATION_VALUE", quantification, unit="none")
-        offsets = add(parent, "Radiometric_Offset_List")
-        values = dict.fromkeys(BANDS, int(store.attrs["radio_add_offset"]))
-        add_by_band(offsets, "RADIO_ADD_OFFSET", values, "band_id")
-        return
-    listed = add(parent, "QUANTIFICATION_VALUES_LIST")
-    add(listed, "BOA_QUANTIFICATION_VALUE", quantification, unit="none")
-    add(listed, "AOT_QUANTIFICATION_VALUE", 1000.0, unit="none")
-    add(listed, "WVP_QUANTIFICATION_VALUE", 1000.0, unit="cm")
-    offsets = add(parent, "BOA_ADD_OFFSET_VALUES_LIST")
-    add_by_band(offsets, "BOA_ADD_OFFSET", dict.fromkeys(BANDS, int(store.attrs["boa_add_offset"])), "band_id")
-
-
 def _image_characteristics(parent: etree._Element, store: TileStore) -> None:
     out = add(parent, "Product_Image_Characteristics")
     for text, value in (("NODATA", 0), ("SATURATED", 65535)):
@@ -105,7 +87,7 @@ def _image_characteristics(parent: etree._Element, store: TileStore) -> None:
         add(special, "SPECIAL_VALUE_TEXT", text)
         add(special, "SPECIAL_VALUE_INDEX", value)
     add_display_order(out)
-    _coding(out, store)
+    add_coding(out, store)
     add_reflectance_conversion(out, store)
     add_spectra(add(out, "Spectral_Information_List"), str(store.attrs["unit"]), tuple(BANDS))
     add_by_band(out, "PHYSICAL_GAINS", store.attrs["physical_gains"])
@@ -136,9 +118,7 @@ def _auxiliary(root: etree._Element, store: TileStore) -> None:
     add_gipps(out, store)
     add_references(out, store)
     if store.level == "L2A":
-        add(add(out, "LUT_List"), "LUT_FILENAME", str(store.attrs.get("lut") or "None"))
-        for name in _L2A_AUXILIARY:
-            add(out, name, "None")
+        add_surface_references(out, store)
 
 
 def _quality(root: etree._Element, store: TileStore, quality: dict[str, float | str]) -> None:

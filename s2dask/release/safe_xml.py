@@ -8,12 +8,15 @@ import numpy as np
 from lxml import etree
 
 from s2dask.instrument import BANDS
-from s2dask.release.names import parse_compact_time
+from s2dask.release.name_form import parse_compact_time
 from s2dask.release.tile_store import TileStore, iso
 
 PSD: Final = "https://psd-14.sentinel2.eo.esa.int/PSD"
 """Base of the namespaces of the metadata files (PSD 14)."""
 _XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
+_L2A_AUXILIARY: Final = (
+    "SNOW_CLIMATOLOGY_MAP", "ESACCI_WaterBodies_Map", "ESACCI_LandCover_Map", "ESACCI_SnowCondition_Map_Dir",
+)
 Element = etree._Element
 
 
@@ -110,6 +113,30 @@ def add_references(parent: Element, store: TileStore) -> None:
     add(parent, "GRI_List")
     if a.get("ecmwf"):
         add(parent, "ECMWF_DATA_REF", str(a["ecmwf"]))
+
+
+def add_coding(parent: Element, store: TileStore) -> None:
+    """Append quantification and offsets, which the two levels name differently."""
+    quantification = int(store.attrs["quantification"])
+    if store.level == "L1C":
+        add(parent, "QUANTIFICATION_VALUE", quantification, unit="none")
+        offsets = add(parent, "Radiometric_Offset_List")
+        values = dict.fromkeys(BANDS, int(store.attrs["radio_add_offset"]))
+        add_by_band(offsets, "RADIO_ADD_OFFSET", values, "band_id")
+        return
+    listed = add(parent, "QUANTIFICATION_VALUES_LIST")
+    add(listed, "BOA_QUANTIFICATION_VALUE", quantification, unit="none")
+    add(listed, "AOT_QUANTIFICATION_VALUE", 1000.0, unit="none")
+    add(listed, "WVP_QUANTIFICATION_VALUE", 1000.0, unit="cm")
+    offsets = add(parent, "BOA_ADD_OFFSET_VALUES_LIST")
+    add_by_band(offsets, "BOA_ADD_OFFSET", dict.fromkeys(BANDS, int(store.attrs["boa_add_offset"])), "band_id")
+
+
+def add_surface_references(parent: Element, store: TileStore) -> None:
+    """Append what L2A alone uses: the table of the atmosphere (key ``lut``) and static maps: there are none."""
+    add(add(parent, "LUT_List"), "LUT_FILENAME", str(store.attrs.get("lut") or "None"))
+    for name in _L2A_AUXILIARY:
+        add(parent, name, "None")
 
 
 def checklists(store: TileStore) -> dict[str, str]:

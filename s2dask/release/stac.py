@@ -11,7 +11,8 @@ from rasterio.crs import CRS
 from s2dask import __version__
 from s2dask.instrument import BANDS, unit
 from s2dask.io.grids import TileGrid
-from s2dask.release.names import parse_iso
+from s2dask.release.eopf_form import ZarrForm
+from s2dask.release.name_form import parse_iso
 from s2dask.release.safe_product_xml import footprint
 from s2dask.release.tile_store import TileNames, TileStore, iso
 
@@ -23,13 +24,14 @@ _EXTENSIONS: Final = (
     "https://stac-extensions.github.io/sat/v1.1.0/schema.json",
     "https://stac-extensions.github.io/view/v1.0.0/schema.json",
 )
+_ZARR_EXTENSION: Final = "https://stac-extensions.github.io/zarr/v1.1.0/schema.json"
 _COMMON: Final = {
     "B01": "coastal", "B02": "blue", "B03": "green", "B04": "red", "B05": "rededge", "B06": "rededge",
     "B07": "rededge", "B08": "nir", "B8A": "nir08", "B09": "nir09", "B10": "cirrus", "B11": "swir16",
     "B12": "swir22",
 }
 _MEDIA: Final = {
-    ".zarr": ("application/vnd+zarr", ["data"]), ".SAFE": ("application/x-directory", ["data"]),
+    ".zarr": ("application/vnd+zarr; version=3", ["data"]), ".SAFE": ("application/x-directory", ["data"]),
     ".png": ("image/png", ["overview"]), ".json": ("application/json", ["metadata"]),
 }
 
@@ -95,7 +97,20 @@ def _properties(attrs: Mapping[str, Any], grid: TileGrid) -> dict[str, Any]:
     }
 
 
-def stac_item(store: TileStore, hrefs: Mapping[str, str] | None = None) -> dict[str, Any]:
+def _asset(href: str, attrs: Mapping[str, Any], form: ZarrForm) -> dict[str, Any]:
+    media, roles = _MEDIA[Path(href).suffix]
+    out: dict[str, Any] = {"href": href, "type": media, "roles": roles, "title": Path(href).name}
+    if roles == ["data"]:
+        out["eo:bands"] = _bands(attrs)
+    if href.endswith(".zarr"):
+        out |= {"zarr:consolidated": True, "zarr:node_type": "group", "zarr:zarr_format": 3}
+        out["type"] += "; profile=multiscales" if form == "geozarr" else ""
+    return out
+
+
+def stac_item(
+    store: TileStore, hrefs: Mapping[str, str] | None = None, form: ZarrForm = "eopf"
+) -> dict[str, Any]:
     """Return the STAC 1.1 item of a tile.
 
     Parameters
@@ -103,6 +118,8 @@ def stac_item(store: TileStore, hrefs: Mapping[str, str] | None = None) -> dict[
     store : TileStore
     hrefs : mapping of str to str, optional
         Asset key by relative reference: ``{"safe": "./S2A….SAFE"}``.
+    form : {"eopf", "geozarr"}
+        Of the Zarr among them: the media type of geozarr says that it has overviews.
 
     Returns
     -------
@@ -112,16 +129,12 @@ def stac_item(store: TileStore, hrefs: Mapping[str, str] | None = None) -> dict[
     grid = store.grid
     ring = [[round(x, 7), round(y, 7)] for x, y in footprint(grid)]
     longitudes, latitudes = zip(*ring, strict=True)
-    assets: dict[str, dict[str, Any]] = {}
-    for key, href in (hrefs or {}).items():
-        media, roles = _MEDIA[Path(href).suffix]
-        assets[key] = {"href": href, "type": media, "roles": roles, "title": Path(href).name}
-        if roles == ["data"]:
-            assets[key]["eo:bands"] = _bands(store.attrs)
+    assets = {key: _asset(href, store.attrs, form) for key, href in (hrefs or {}).items()}
+    more = [_ZARR_EXTENSION] if "zarr" in assets else []
     return {
         "type": "Feature",
         "stac_version": "1.1.0",
-        "stac_extensions": list(_EXTENSIONS),
+        "stac_extensions": [*_EXTENSIONS, *more],
         "id": str(TileNames.of(store.attrs).product),
         "geometry": {"type": "Polygon", "coordinates": [ring]},
         "bbox": [min(longitudes), min(latitudes), max(longitudes), max(latitudes)],

@@ -6,13 +6,17 @@ from typing import Any, Final
 
 import numpy as np
 import zarr
+from lxml import etree
 
 from s2dask.errors import InputError
+from s2dask.io.datastrip_document import DATASTRIP, parse_document
 from s2dask.io.eopf_reader import tile_facts
 from s2dask.io.grids import TileGrid
 from s2dask.io.storage import zarr_store
-from s2dask.release.names import DatastripName, ImageName, ProductName, TileName, parse_compact_time, parse_iso
+from s2dask.release.name_form import parse_compact_time, parse_iso
+from s2dask.release.names import DatastripName, ImageName, ProductName, TileName
 
+Element = etree._Element
 SITE: Final = "S2DK"
 """Processing and archiving centre in identifiers: this system, which is none of ESA's."""
 MASKS: Final = ("quality/mask/", "conditions/mask/detector_footprint/", "conditions/mask/l1c_classification/")
@@ -76,6 +80,11 @@ class TileStore:
         if path not in self.arrays:
             raise InputError(f"variable {path} is missing", self.url, "make the tile again")
         return np.asarray(self.arrays[path][...])
+
+    @property
+    def datastrip(self) -> Element | None:
+        """Metadata of the datastrip that the tile comes from, where the store holds them."""
+        return parse_document(self.read(DATASTRIP).tobytes(), self.url) if self.has(DATASTRIP) else None
 
     def with_masks(self, l1c: "TileStore") -> "TileStore":
         """Return this L2A tile with the masks of its L1C beside its own variables, as EOPF L2A products have them."""

@@ -1,15 +1,27 @@
-"""The auxiliary rasters of a simulated session: elevation model and geoid."""
+"""The auxiliary files of a simulated session that are no GIPPs: elevation model, geoid, forecasts."""
 
+from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.transform import Affine
 
+from s2dask.auxdata.cams import WAVELENGTHS, write_cams
+from s2dask.auxdata.meteo import write_meteo
 from s2dask.errors import InputMissing
 from s2dask.simulate.imaging import geoid_height
 from s2dask.simulate.landscape import Lattice
+from s2dask.simulate.options import SimulationOptions
+
+FORECAST_STEP: Final = 0.125
+"""Of the grid of the forecasts [deg]."""
+FORECAST_ERROR: Final = 1.2
+"""Forecast over true aerosol optical thickness: chosen, so that what trusts the forecast alone is seen to."""
+ANGSTROM: Final = 1.3
+"""Exponent of the optical thickness over wavelength: continental aerosol."""
 
 
 def _write(path: Path, values: NDArray[np.float32], lattice: Lattice) -> None:
@@ -65,3 +77,25 @@ def read_elevation(folder: Path, box: tuple[float, float, float, float]) -> tupl
         raise InputMissing("no elevation raster", str(folder), "give DTED or GeoTIFF files")
     return lattice, out
 
+
+def write_forecasts(folder: Path, centre: tuple[float, float], options: SimulationOptions, time: datetime) -> None:
+    """Write the forecasts of the weather, which is as it will be, and of the aerosol, which is off by a fifth.
+
+    Parameters
+    ----------
+    folder : Path
+    centre : (float, float)
+        Longitude and latitude [deg]; the forecasts reach a degree beyond it.
+    options : SimulationOptions
+    time : datetime
+        UTC.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    west, north, shape = centre[0] - 1.0, centre[1] + 1.0, (17, 17)
+    write_meteo(
+        folder / "AUX_ECMWFT", west, north, FORECAST_STEP, shape, options.water_vapour, options.pressure,
+        options.ozone, time,
+    )  # fmt: skip
+    aot = options.aot * FORECAST_ERROR
+    depths = {w: np.full(shape, aot * (w / 550.0) ** -ANGSTROM) for w in WAVELENGTHS}
+    write_cams(folder / "AUX_CAMSFO", west, north, FORECAST_STEP, depths, time)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from s2dask.auxdata import acquisition
-from s2dask.auxdata.meteo import write_meteo
 from s2dask.auxdata.time import NANO, compact, gps_to_utc
 from s2dask.errors import ConfigurationError
 from s2dask.instrument import BANDS, LINE_PERIOD, SCENE_SECONDS, unit
@@ -29,7 +28,7 @@ from s2dask.instrument.telemetry import (
     half_scene,
 )
 from s2dask.simulate import gipp
-from s2dask.simulate.auxiliary import write_elevation, write_geoid
+from s2dask.simulate.auxiliary import write_elevation, write_forecasts, write_geoid
 from s2dask.simulate.coding import PacketMultiplexer, ancillary_packets, image_packets
 from s2dask.simulate.effects import Effects, draw_effects, equalise_on_board, nuc_table, staggered
 from s2dask.simulate.imaging import Camera, Nodes, trace
@@ -316,12 +315,7 @@ def _write_auxiliary(
     mission.write_bulletin(aux / "iers" / "bulletina.txt")
     write_elevation(aux / "dem", landscape.heights, landscape.relief)
     write_geoid(aux / "geoid" / "geoid.tif", mission.centre)
-    (aux / "meteo").mkdir(exist_ok=True)
-    lon, lat = mission.centre
-    write_meteo(
-        aux / "meteo" / "AUX_ECMWFT", lon - 1.0, lat + 1.0, 0.125, (17, 17), options.water_vapour, options.pressure,
-        options.ozone, gps_to_utc(min(job.start.values())),
-    )  # fmt: skip
+    write_forecasts(aux / "meteo", mission.centre, options, gps_to_utc(min(job.start.values())))
 
 
 def simulate(folder: str, options: SimulationOptions | None = None) -> str:

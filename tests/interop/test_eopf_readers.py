@@ -15,9 +15,13 @@ import xarray as xr
 from release_model import GRID, NAMES, image, make_l1c, make_l2a
 
 from s2dask.instrument import BANDS, band
+from s2dask.io.datastrip_document import write_document
 from s2dask.io.opener import open_product
 from s2dask.io.schema import reflectance_path
-from s2dask.release.publish import release_l1c, release_l2a
+from s2dask.production.convert import convert
+from s2dask.release.eopf_form import ZarrForm
+from s2dask.release.stac import stac_item, write_stac
+from s2dask.release.tile import release_l1c, release_l2a
 from s2dask.release.tile_store import TileStore
 from s2dask.release.zarr_copy import copy_zarr
 
@@ -28,6 +32,8 @@ LEVELS = ["L1C", "L2A"]
 def delivered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("delivered")
     l1c, l2a = make_l1c(where / "l1c.zarr"), make_l2a(where / "l2a.zarr")
+    for url in (l1c, l2a):
+        write_document(url, b"<Level-1B_DataStrip_ID><General_Info/></Level-1B_DataStrip_ID>")
     release_l1c(l1c, str(where))
     release_l2a(l2a, str(where), l1c)
     return where
@@ -54,19 +60,52 @@ def run(python: str, program: str, *arguments: object) -> None:
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
+def reflectances(tree: xr.DataTree) -> dict[str, xr.DataArray]:
+    """Return the native images of a product by path."""
+    return {
+        f"{node.path}/{name}": tree[f"{node.path}/{name}"]
+        for node in tree["measurements/reflectance"].subtree
+        if node.name in ("r10m", "r20m", "r60m")
+        for name in node.data_vars
+    }
+
+
 @pytest.mark.parametrize("form", ["eopf", "geozarr"])
 @pytest.mark.parametrize("level", LEVELS)
-def test_plain_xarray(delivered: Path, tmp_path: Path, level: str, form: str) -> None:
+def test_plain_xarray(delivered: Path, tmp_path: Path, level: str, form: ZarrForm) -> None:
     url = str(product(delivered, level, ".zarr"))
     if form == "geozarr":
-        url = copy_zarr(TileStore.open(url), str(tmp_path / "g.zarr"), "geozarr")
-    ours = open_product(url)
-    with xr.open_datatree(url, engine="zarr", chunks={}, consolidated=True) as plain:
-        for name in ("B02", "B05"):
-            path = reflectance_path(band(name).resolution, name)
-            np.testing.assert_array_equal(plain[path].values, ours[path].values)
-            assert np.isnan(plain[path].values[0, 0])
+        url = copy_zarr(TileStore.open(url), str(tmp_path / "g.zarr"), form)
+    check_plain(url, str(product(delivered, level, ".SAFE")))
+
+
+def check_plain(url: str, safe: str | None = None) -> None:
+    """Compare what xarray makes of a product by itself with what our readers make of it, and of its SAFE."""
+    ours, wanted = open_product(url), reflectances(open_product(safe or url))
+    with xr.open_datatree(url) as plain:
+        found = reflectances(plain)
+        assert found.keys() == wanted.keys() == reflectances(ours).keys()
         assert set(plain.attrs) >= {"stac_discovery", "other_metadata"}
+        for path, image_of in wanted.items():
+            values = found[path].values
+            assert values.dtype.kind == "f"
+            np.testing.assert_array_equal(values, ours[path].values)
+            np.testing.assert_allclose(values, image_of.values, atol=1e-6)
+            assert np.isnan(values).any()
+    group, name = next(iter(wanted)).rsplit("/", 1)
+    with xr.open_zarr(url, group=group) as images:
+        np.testing.assert_array_equal(images[name].values, ours[f"{group}/{name}"].values)
+
+
+@pytest.mark.parametrize("form", ["eopf", "geozarr"])
+def test_plain_xarray_of_a_product_before_the_offset(reference_data: Path, tmp_path: Path, form: ZarrForm) -> None:
+    found = sorted(reference_data.rglob("S2?_MSIL1C_*_N0[123]*.zip"))
+    if not found:
+        pytest.skip(f"no L1C product of a baseline before 04.00 in {reference_data}")
+    made = convert(str(found[0]), str(tmp_path / "a.zarr"), form)
+    check_plain(made, str(found[0]))
+    with xr.open_zarr(made, group="measurements/reflectance/r20m", mask_and_scale=False) as raw:
+        assert raw["b05"].attrs["add_offset"] == 0.0
 
 
 @pytest.mark.parametrize("mode", ["STRUCTURE", "METADATA"])
@@ -191,9 +230,15 @@ assert item.geometry["coordinates"][0][0] == item.geometry["coordinates"][0][-1]
 """
 
 
+@pytest.mark.parametrize("form", ["eopf", "geozarr"])
 @pytest.mark.parametrize("level", LEVELS)
-def test_the_item_is_valid_stac(delivered: Path, level: str) -> None:
+def test_the_item_is_valid_stac(delivered: Path, tmp_path: Path, level: str, form: ZarrForm) -> None:
     python = interpreter("S2DASK_READERS_PYTHON", "pystac.validation")
     path = product(delivered, level, ".json")
+    if form == "geozarr":
+        item = stac_item(TileStore.open(str(product(delivered, level, ".zarr"))), {"zarr": "./a.zarr"}, form)
+        path = write_stac(item, tmp_path / "item.json")
     run(python, _PYSTAC, path)
-    assert json.loads(path.read_text("utf-8"))["stac_version"] == "1.1.0"
+    item = json.loads(path.read_text("utf-8"))
+    assert item["stac_version"] == "1.1.0"
+    assert item["assets"]["zarr"]["type"].endswith("multiscales" if form == "geozarr" else "version=3")

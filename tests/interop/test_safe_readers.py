@@ -10,9 +10,9 @@ from release_model import GRID, image, make_l1c, make_l2a
 from s2dask.instrument import BANDS, bands_of
 from s2dask.io.grids import TileGrid
 from s2dask.io.schema import L2A_BANDS
-from s2dask.release.publish import release_l1c
 from s2dask.release.safe_l1c import write_safe_l1c
 from s2dask.release.safe_l2a import write_safe_l2a
+from s2dask.release.tile import release_l1c
 
 GDAL = tuple(int(part) for part in rasterio.__gdal_version__.split(".")[:2])
 ORDER = {

@@ -5,23 +5,31 @@ import pytest
 from numpy.typing import NDArray
 
 from s2dask.errors import ConfigurationError
-from s2dask.instrument.quality import DEFECTIVE, MSI_LOST, NODATA, PARTIALLY_CORRECTED, SATURATED
-from s2dask.l1c.resampling import (
-    DARK_LEVEL,
-    FILTERS,
-    HALF,
-    MARGIN_LINES,
-    interpolate,
-    lines_needed,
-    prepare_image,
+from s2dask.instrument.quality import (
+    ANC_DEGRADED,
+    ANC_LOST,
+    DEFECTIVE,
+    FLAGS,
+    MSI_LOST,
+    NODATA,
+    PARTIALLY_CORRECTED,
+    SATURATED,
 )
+from s2dask.l1c.interpolation import interpolate
+from s2dask.l1c.prefilter import HALF
+from s2dask.l1c.resampling import DARK_LEVEL, FILTERS, STRIP, Filter, lines_needed, margin_lines, prepare_image
+from s2dask.l1c.scratch import Scratch
 
 LINES, COLUMNS = 120, 90
 
 
 def _resample(
-    counts: NDArray[np.uint16], line: NDArray[np.float64], column: NDArray[np.float64], name: str = "SPLINE3",
-    quality: NDArray[np.uint16] | None = None, window: tuple[int, int] | None = None,
+    counts: NDArray[np.uint16],
+    line: NDArray[np.float64],
+    column: NDArray[np.float64],
+    name: str = "SPLINE3",
+    quality: NDArray[np.uint16] | None = None,
+    window: tuple[int, int] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     layer = np.zeros_like(counts) if quality is None else quality
     a, b = window or (0, counts.shape[0])
@@ -47,7 +55,7 @@ def test_the_spline_passes_through_the_samples() -> None:
     line, column = np.meshgrid(np.arange(LINES, dtype=float), np.arange(COLUMNS, dtype=float), indexing="ij")
     for name in FILTERS:
         out, flags = _resample(counts, line, column, name)
-        assert np.abs(out - counts).max() < 0.02
+        assert np.abs(out - counts).max() < (0.02 if FILTERS[name] < 5 else 0.05)
         assert not flags.any()
 
 
@@ -85,7 +93,7 @@ def test_edge_columns_and_lines_repeat() -> None:
 
 
 @pytest.mark.parametrize("name", list(FILTERS))
-def test_any_window_gives_the_same_bytes(name: str) -> None:
+def test_any_window_gives_the_same_bytes(name: Filter) -> None:
     random = np.random.default_rng(3)
     counts = random.integers(200, 4000, (LINES, COLUMNS)).astype(np.uint16)
     quality = np.zeros_like(counts)
@@ -93,10 +101,15 @@ def test_any_window_gives_the_same_bytes(name: str) -> None:
     line, column = random.uniform(50.0, 62.0, (20, 37)), random.uniform(-0.5, COLUMNS - 0.5, (20, 37))
     whole = _resample(counts, line, column, name, quality)
     first, last = int(line.min()), int(line.max())
-    for window in (lines_needed(first, last, LINES), lines_needed(first - 3, last, LINES), (0, 100), (5, LINES)):
+    for window in (
+        lines_needed(first, last, LINES, name),
+        lines_needed(first - 3, last, LINES, name),
+        (0, 110),
+        (5, LINES),
+    ):
         for a, b in zip(whole, _resample(counts, line, column, name, quality, window), strict=True):
             np.testing.assert_array_equal(a, b)
-    assert MARGIN_LINES == 2 * HALF + 2
+    assert margin_lines("SPLINE3") == 2 * HALF + 2
 
 
 def test_no_data_stays_out_of_valid_pixels() -> None:
@@ -116,7 +129,34 @@ def test_no_data_stays_out_of_valid_pixels() -> None:
     assert np.abs(out - _cubic(line, column))[(line < 55) | (line > 80)].max() < 2.0
 
 
-def test_quality_is_the_union_of_the_support() -> None:
+def _flags_of(bit: int, points: list[tuple[float, float]], name: Filter = "SPLINE3") -> list[int]:
+    """Return the flags of places around a pixel (30, 40) that has one bit."""
+    counts, quality = np.full((LINES, COLUMNS), 900, np.uint16), np.full((LINES, COLUMNS), 5 << 8, np.uint16)
+    quality[30, 40] |= bit
+    line, column = np.array([points], np.float64).transpose(2, 0, 1)
+    out, flags = _resample(counts, line, column, name, quality)
+    assert ((out == DARK_LEVEL) == (flags & NODATA != 0)).all()
+    return [int(value) for value in flags[0]]
+
+
+NEAREST = [(30.4, 39.6), (29.5, 40.4), (30.0, 40.0)]
+BESIDE = [(30.6, 40.0), (29.2, 40.1), (30.3, 40.9), (30.9, 39.3)]
+RING = [(31.1, 40.0), (28.9, 40.9), (30.2, 41.4), (31.9, 41.9)]
+FAR = [(32.1, 40.0), (27.9, 40.0), (30.0, 42.3), (30.0, 37.9)]
+
+
+@pytest.mark.parametrize("name", list(FILTERS))
+@pytest.mark.parametrize("bit", [bit for _, bit in FLAGS])
+def test_each_bit_reaches_pixels_by_its_own_rule(bit: int, name: Filter) -> None:
+    alone = bit in (ANC_LOST, ANC_DEGRADED) or name == "PPV"
+    assert _flags_of(bit, NEAREST, name) == [bit] * len(NEAREST)
+    assert _flags_of(bit, BESIDE, name) == [0 if alone else bit] * len(BESIDE)
+    leaning = PARTIALLY_CORRECTED if bit == NODATA and name not in ("PPV", "BLN") else 0
+    assert _flags_of(bit, RING, name) == [leaning] * len(RING)
+    assert _flags_of(bit, FAR, name) == [leaning if name in ("SPLINE5", "SPLINE7") else 0] * len(FAR)
+
+
+def test_bits_of_several_samples_add_up() -> None:
     counts, quality = np.full((LINES, COLUMNS), 900, np.uint16), np.zeros((LINES, COLUMNS), np.uint16)
     quality[30, 40], quality[31, 41] = DEFECTIVE | (5 << 8), SATURATED | (5 << 8)
     points = np.array([[30.5, 29.5, 31.5, 28.5, 31.2]]), np.array([[40.5, 39.5, 41.5, 40.5, 42.0]])
@@ -124,10 +164,31 @@ def test_quality_is_the_union_of_the_support() -> None:
     assert flags.tolist() == [[DEFECTIVE | SATURATED, DEFECTIVE, SATURATED, 0, 0]]
 
 
+@pytest.mark.parametrize("name", list(FILTERS))
+def test_lines_that_nobody_wants_are_not_needed(name: Filter) -> None:
+    random = np.random.default_rng(8)
+    counts = random.integers(200, 4000, (LINES, 3 * STRIP - 90)).astype(np.uint16)
+    wanted = np.array([[40, 47], [99, 12], [61, 62]])
+    scratch = Scratch()
+    scratch.take("samples", (LINES + 8, 3 * STRIP), np.float32)[:] = np.nan
+    image = prepare_image(counts, np.zeros_like(counts), 0, LINES, name, wanted, scratch)
+    whole = prepare_image(counts, np.zeros_like(counts), 0, LINES, name)
+    for low, high, left, right in ((40.0, 47.0, -0.5, STRIP - 5.0), (61.0, 62.0, 2.0 * STRIP + 4, 3 * STRIP - 90.6)):
+        line, column = random.uniform(low, high, (5, 40)), random.uniform(left, right, (5, 40))
+        one, out, expected = (
+            np.ones(line.shape, np.uint8),
+            np.zeros(line.shape, np.float32),
+            np.zeros(line.shape, np.float32),
+        )
+        interpolate(image, line, column, 0, 1, one, out, np.zeros_like(one))
+        interpolate(whole, line, column, 0, 1, one, expected, np.zeros_like(one))
+        np.testing.assert_array_equal(out, expected)
+
+
 def test_only_the_pixels_of_the_detector_are_touched() -> None:
     counts = np.full((LINES, COLUMNS), 900, np.uint16)
     image = prepare_image(counts, np.zeros_like(counts), 0, LINES)
-    out, flags = np.full((2, 2), -1, np.float32), np.full((2, 2), 9, np.uint8)
+    out, flags = np.full((2, 2), -1, np.float32), np.array([[0, 9], [9, 0]], np.uint8)
     where = np.array([[5, 6], [6, 5]], np.uint8)
     interpolate(image, np.full((2, 2), 50.2), np.full((2, 2), 50.2), 0, 5, where, out, flags)
     np.testing.assert_allclose(out, [[900, -1], [-1, 900]], rtol=1e-6)

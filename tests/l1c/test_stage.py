@@ -1,5 +1,7 @@
 """Orthoimages of an analytic ground, on the real geometry over the relief of Madeira."""
 
+import tracemalloc
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,13 +19,16 @@ from s2dask.instrument import band, unit
 from s2dask.instrument.quality import MSI_LOST, NODATA
 from s2dask.io.grids import TileGrid
 from s2dask.l1c.location import locate, pixel_heights
+from s2dask.l1c.memory import block_bytes
 from s2dask.l1c.reflectance import decode
+from s2dask.l1c.scratch import Scratch
 from s2dask.l1c.stage import (
     STEPS,
     OrthoParameters,
     TileGeometry,
     block_pixels,
     ortho_block,
+    ortho_images,
     prepare_tile,
     tile_frame,
     tile_terrain,
@@ -97,7 +102,11 @@ def _centres(resolution: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 @pytest.mark.row("IPF-30")
 @pytest.mark.parametrize("name", BANDS)
 def test_the_orthoimage_is_the_ground(
-    name: str, source: GroundSource, model: ViewingModel, terrain: Terrain, parameters: OrthoParameters,
+    name: str,
+    source: GroundSource,
+    model: ViewingModel,
+    terrain: Terrain,
+    parameters: OrthoParameters,
     geometry: TileGeometry,
 ) -> None:
     arrays, record = _whole(name, source, model, terrain, parameters)
@@ -231,8 +240,6 @@ def test_a_tile_elsewhere_is_refused(model: ViewingModel, terrain: Terrain) -> N
 def test_outside_the_strip_there_is_no_data(
     source: GroundSource, model: ViewingModel, terrain: Terrain, parameters: OrthoParameters
 ) -> None:
-    from dataclasses import replace
-
     alone = replace(parameters, detectors=(9,))
     arrays, record = _whole("B09", source, model, terrain, alone)
     image, mask, footprint = (arrays[path] for path in _paths("B09"))
@@ -242,6 +249,45 @@ def test_outside_the_strip_there_is_no_data(
     assert (mask[unseen] == NODATA).all()
     assert (image[~unseen] > 0).all()
     assert record["b09.unseen"] == unseen.sum()
+
+
+@dataclass
+class _Level:
+    """A source of the same counts everywhere, with a lost line in each window or without any flag."""
+
+    flagged: bool
+
+    def lines(self, name: str) -> int:
+        return LINES[name]
+
+    def read(self, detector: int, name: str, line0: int, line1: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+        shape = line1 - line0, band(name).columns
+        counts, quality = np.full(shape, 900, np.uint16), np.full(shape, detector << 8, np.uint16)
+        if self.flagged:
+            counts[100], quality[100] = 0, detector << 8 | NODATA | MSI_LOST
+        return counts, quality
+
+
+@pytest.mark.parametrize("flagged", [False, True])
+def test_a_block_takes_no_more_memory_than_projected(
+    flagged: bool, model: ViewingModel, terrain: Terrain, parameters: OrthoParameters
+) -> None:
+    grid = TileGrid("28SCB", "EPSG:32628", 299_940, 3_643_020, 24_000, 24_000)
+    p = replace(parameters, detectors=(6, 7, 8, 9, 10, 11))
+    pixels, names = block_pixels(20, slice(0, 1200), slice(0, 1200)), ("B05",)
+
+    def run() -> None:
+        for _ in ortho_images(grid, pixels, names, _Level(flagged), model, terrain, p, Scratch()):
+            pass
+
+    run()  # compiles
+    # the large arrays are NumPy's, which tells tracemalloc of them; kernels make small ones only
+    tracemalloc.start()
+    run()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    projected = block_bytes(pixels, 20.0, names, 4, p.filter, flagged=flagged)
+    assert 0.5 * projected < peak < projected
 
 
 def test_steps_are_named_as_in_operations() -> None:

@@ -1,9 +1,22 @@
 """Angles without holes, and what lies between nodes."""
 
-import numpy as np
+from dataclasses import replace
 
-from s2dask.l2a.cells import between_nodes, cell_coefficients, cell_means, cell_union, repeat
+import numpy as np
+import pytest
+
+from s2dask.errors import ConfigurationError
+from s2dask.l2a.cells import (
+    around,
+    between_nodes,
+    cell_coefficients,
+    cell_means,
+    cell_union,
+    repeat,
+    scattered_coefficients,
+)
 from s2dask.l2a.conditions import Conditions, tangents, whole_field, whole_views
+from s2dask.l2a.window import Window
 
 
 def _linear(shape: tuple[int, int]) -> np.ndarray:
@@ -52,6 +65,41 @@ def test_sampled_equals_gridded() -> None:
     assert c.slots(np.array([[0, 6, 7]], np.uint8)).tolist() == [[0, 1, 0]]
 
 
+def test_the_same_between_boxes_as_between_nodes() -> None:
+    c = _conditions()
+    boxes = replace(c, aot=0.1 * c.water_vapour).at_boxes(50, (3, 3))
+    rows, columns = c.positions(25, 100), c.positions(25, 100)
+    own = boxes.positions(25, 100)
+    np.testing.assert_allclose(own[[0, -1]], [0.01, 1.99])
+    for name in ("water_vapour", "pressure", "lon", "lat"):
+        ours, theirs = (between_nodes(getattr(x, name), *at) for x, at in ((boxes, (own, own)), (c, (rows, columns))))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+    for k in (0, 1):
+        ours = between_nodes(tangents(boxes.views["B02"][1])[k], own, own)
+        np.testing.assert_allclose(ours, between_nodes(tangents(c.views["B02"][1])[k], rows, columns), atol=1e-12)
+    assert boxes.aot is not None
+    np.testing.assert_allclose(boxes.aot, 0.1 * boxes.water_vapour)
+    assert boxes.aot_height is None
+
+
+def test_windows_with_a_margin() -> None:
+    whole = (20, 30)
+    cells = Window(60, slice(0, 8), slice(10, 30))
+    wider = cells.wider(1, whole)
+    assert (wider.rows, wider.columns, wider.origin) == (slice(0, 9), slice(9, 30), (0, 9))
+    assert cells.inside(wider) == (slice(0, 8), slice(1, 21))
+    with pytest.raises(ConfigurationError, match="cuts a 60 m cell"):
+        Window(20, slice(1, 4), slice(0, 3))
+
+
+def test_around_a_mask() -> None:
+    mask = np.random.default_rng(2).random((23, 17)) < 0.03
+    expected = np.zeros(mask.shape, np.bool_)
+    for i, j in zip(*np.nonzero(mask), strict=True):
+        expected[max(i - 2, 0) : i + 3, max(j - 2, 0) : j + 3] = True
+    np.testing.assert_array_equal(around(mask, 2), expected)
+
+
 def test_means_over_cells() -> None:
     image = np.arange(35, dtype=np.float32).reshape(5, 7) / 10
     image[0, 0], image[4, 6] = np.nan, 6.4535
@@ -80,3 +128,7 @@ def test_coefficients_are_linear_in_place_and_height() -> None:
     expected = np.stack([2 * z + 3 * y - x, x * y + 0 * z], axis=-1)
     expected[1, 1] = 0
     np.testing.assert_allclose(out, expected, atol=1e-12)
+    row, column = (np.ascontiguousarray(a.ravel()) for a in np.broadcast_arrays(rows[:, None], columns))
+    scattered = np.empty((6, 2))
+    scattered_coefficients(table, 0.0, 500.0, row, column, slot.ravel(), elevation.ravel(), scattered)
+    np.testing.assert_allclose(scattered, out.reshape(6, 2), atol=1e-12)

@@ -7,7 +7,7 @@ from surface_model import top_of_atmosphere
 from s2dask.instrument import BANDS
 from s2dask.l2a.conditions import Conditions
 from s2dask.l2a.correction import coefficient_table, correct, gas_gain, height_nodes, over_cells, water_law
-from s2dask.l2a.water_vapour import retrieve
+from s2dask.l2a.water_vapour import UNKNOWN, retrieve, side_weight, smooth, uncertainty
 
 MSL, OZONE, WV, AOT = 1008.0, 320.0, 2.2, 0.25
 SUN, VIEWS = (38.0, 145.0), ((7.0, 100.0), (8.0, 290.0))
@@ -65,11 +65,45 @@ def test_water_vapour_comes_back() -> None:
         values = [_toa(name, 5 + int(slot[0, i]), float(elevation[0, i]), rho[i]) for i in range(6)]
         pair[name] = np.array([values], np.float32)
     pair["B09"][0, 4], pair["B8A"][0, 5] = np.nan, np.inf
-    expected, out = np.full((1, 6), 1.0), np.empty((1, 6))
     near, deep = (_cells(name, slot, elevation) for name in ("B8A", "B09"))
-    retrieve(pair["B8A"], pair["B09"], near, deep, water_law("S2A", "B8A"), water_law("S2A", "B09"), expected, out)
-    np.testing.assert_allclose(out[0, :3], WV * np.exp(-elevation[0, :3] / 2000.0), atol=2e-3)
-    assert out[0, 3:].tolist() == [1.0, 1.0, 1.0]
+    laws = water_law("S2A", "B8A"), water_law("S2A", "B09")
+    hidden = np.zeros((1, 6), np.bool_)
+    for start in (0.3, 1.0, 5.0):
+        out = np.empty((1, 6))
+        retrieve(pair["B8A"], pair["B09"], near, deep, *laws, np.full((1, 6), start), hidden, out)
+        np.testing.assert_allclose(out[0, :3], WV * np.exp(-elevation[0, :3] / 2000.0), atol=2e-3)
+        assert out[0, 3:].tolist() == [UNKNOWN] * 3
+    hidden[0, 1] = True
+    retrieve(pair["B8A"], pair["B09"], near, deep, *laws, np.full((1, 6), 1.0), hidden, out)
+    assert out[0, 1] == UNKNOWN
+
+
+def test_smoothing_follows_the_ground_and_fills() -> None:
+    random = np.random.default_rng(3)
+    scale = np.exp(-random.uniform(0, 1500, (6, 7)) / 2000.0)
+    found = 2.0 * scale
+    found[1, 1], found[5, :] = UNKNOWN, UNKNOWN
+    out = np.empty(found.shape)
+    smooth(found, scale, side_weight(60.0), 3.0 * scale, out)
+    np.testing.assert_allclose(out, np.where(found > 0, 2.0, 3.0) * scale, rtol=1e-12)
+    peak = np.zeros((5, 5))
+    peak[2, 2] = 1.0
+    out = np.empty((5, 5))
+    smooth(peak, np.ones((5, 5)), side_weight(60.0), peak, out)
+    bell = np.exp(-0.5 * (60.0 / (100.0 / 2.35482)) ** 2)
+    np.testing.assert_allclose(out[2, 1] / out[2, 2], bell, rtol=1e-5)
+    np.testing.assert_allclose([out.sum(), out[1, 1] / out[2, 2]], [1.0, bell**2], rtol=1e-5)
+
+
+def test_uncertainty_of_the_water_vapour() -> None:
+    law = water_law("S2A", "B09")
+    cm = np.array([0.5, 1.5, 3.0])
+    sigma = uncertainty(cm, 2.3, law)
+    # What an error of 4 % in the transmittance does, found by inverting the law with it.
+    depth = law[0] * (2.3 * cm) ** law[1]
+    moved = ((depth - np.hypot(0.02, np.hypot(0.01, 0.034))) / law[0]) ** (1 / law[1]) / 2.3
+    np.testing.assert_allclose(sigma, moved - cm, rtol=0.06)
+    assert (sigma < 0.1 * cm + 0.2).all()
 
 
 def test_bands_without_water_have_no_law() -> None:

@@ -1,6 +1,4 @@
-"""Classes of known targets, and of real pixels that Sen2Cor classified."""
-
-from pathlib import Path
+"""Classes of known targets; those of real pixels are in tests/realpixels."""
 
 import numpy as np
 import pytest
@@ -8,6 +6,7 @@ import pytest
 from s2dask.instrument.quality import DEFECTIVE, PARTIALLY_CORRECTED, SATURATED
 from s2dask.l2a import scene_class
 from s2dask.l2a.scene_class import CLASS_BANDS, classify
+from s2dask.l2a.thresholds import default_thresholds
 
 # Top-of-atmosphere spectra of the bands of CLASS_BANDS, as in textbooks and products.
 TARGETS = {
@@ -31,7 +30,9 @@ def _classify(spectra: np.ndarray, quality: np.ndarray | None = None) -> tuple[n
     bands = [np.ascontiguousarray(spectra[..., i], np.float32) for i in range(len(CLASS_BANDS))]
     shape = bands[0].shape
     out = [np.empty(shape, np.uint8) for _ in range(3)]
-    classify(*bands, np.zeros(shape, np.uint8) if quality is None else quality, *out)
+    quality = np.zeros(shape, np.uint8) if quality is None else quality
+    told = np.full(shape, scene_class.NOT_TOLD, np.uint8)
+    classify(*bands, quality, np.zeros(shape, np.uint8), told, np.float32(0), default_thresholds(), *out)
     return out[0], out[1], out[2]
 
 
@@ -57,27 +58,3 @@ def test_any_spectrum_has_a_class_and_bounded_confidence() -> None:
     assert scl.max() < scene_class.CLASSES
     assert scl.min() > 1
     assert max(cld.max(), snw.max()) <= 100
-
-
-def _real(folder: Path, name: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    content = dict(np.load(folder / "l2a/pixels" / f"{name}.npz"))
-    spectra = content["l1c_dn"][..., [1, 2, 3, 8, 10, 11, 12]].astype(np.float32) / 1e4
-    return content, _classify(spectra)[0]
-
-
-def test_clouds_of_a_real_scene(reference_data: Path) -> None:
-    content, scl = _real(reference_data, "s2cloudless_L1C_13band")
-    truth, found = content["s2cloudless_prob"] > 4000, np.isin(scl, (8, 9, 10))
-    assert (truth == found).mean() > 0.90
-    assert (truth & ~found).sum() / truth.sum() < 0.20
-
-
-def test_water_of_a_real_scene(reference_data: Path) -> None:
-    content, scl = _real(reference_data, "sen1floods11_Spain_7370579_L1C_13band")
-    found, land = scl == 6, content["water_hand_label"] == 0
-    assert found[land].mean() < 0.01
-    assert found[content["water_hand_label"] == 1].mean() > 0.35
-
-
-def test_clear_vegetation_of_a_real_scene(reference_data: Path) -> None:
-    assert (_real(reference_data, "eolearn_L1C_2015-07-11")[1] == 4).mean() > 0.95

@@ -37,7 +37,7 @@ from s2dask.l0.stage import decode_file
 from s2dask.production import ingest
 from s2dask.production.quicklook import Quicklook, quicklook
 from s2dask.release.datastrip import release_datastrip
-from s2dask.release.names import parse_iso
+from s2dask.release.name_form import parse_iso
 from s2dask.release.safe_l0 import write_safe_l0
 from s2dask.release.safe_manifest import checksum
 from s2dask.simulate.coding import image_packets

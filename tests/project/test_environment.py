@@ -17,7 +17,6 @@ IMPORT_NAMES = {"pillow": "PIL", "pyerfa": "erfa"}
 """Where the module is not named like the distribution."""
 NOT_IMPORTED = {
     "bokeh": "draws the Dask dashboard",
-    "rioxarray": "registers .rio on what xarray opens",
     "s3fs": "what fsspec opens s3:// with",
 }
 
@@ -62,6 +61,7 @@ def test_imports_are_declared_and_declarations_imported() -> None:
                 imported.add(node.module.split(".")[0])
     names = {_split(line)[0] for line in PROJECT["dependencies"]}
     expected = {IMPORT_NAMES.get(name, name) for name in names - NOT_IMPORTED.keys()}
-    optional = {_split(line)[0] for line in PROJECT["optional-dependencies"]["jp2"]}
+    optional = {_split(PROJECT["optional-dependencies"]["lut"][0])[0]}
+    optional |= {_split(line)[0] for line in PROJECT["optional-dependencies"]["jp2"]}
     assert optional <= imported
     assert imported - sys.stdlib_module_names - {"s2dask"} - optional == expected

@@ -15,7 +15,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "geometry": {"auxdata"},
     "io": set(),
     "graph": {"io"},
-    "algorithm": {"geometry"},
+    "algorithm": {"geometry", "lut.asset", "lut.single"},
     # the files of a station, wherever they lie: no algorithm, and no stage either
     "files": {"io"},
     "stage": {"graph", "io", "auxdata", "geometry", "qc.records"},
@@ -29,12 +29,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "console": ORCHESTRATION,
     "cli": ORCHESTRATION | {"cluster", "commands", "demo", "simulate"},
     # the command line by subject
-    "commands": ORCHESTRATION | {"cluster"},
+    "commands": ORCHESTRATION | {"cluster", "lut", "l2a.lut"},
+    # the builder of tables for L2A; `lut.asset` and `lut.single` use them
+    "lut": set(),
     # orchestrates as the command line does: it makes a session, runs it and compares the products with its truth
     "demo": ORCHESTRATION | {"cluster", "simulate", "geometry", "auxdata"},
     # not the terrain of the location code: the simulator traces rays by its own route; an encoder is a format, and
     # what the decoder makes of it is compared with the image before it
-    "simulate": {"io", "l0.codec.ccsds122", *(f"auxdata.{m}" for m in ("datastrip", "iers", "meteo", "time"))}
+    "simulate": {"io", "l0.codec.ccsds122", *(f"auxdata.{m}" for m in ("cams", "datastrip", "iers", "meteo", "time"))}
     | {f"auxdata.{m}" for m in ("acquisition", "gipp_file", "gipp_geometry", "gipp_radiometry", "gipp_radiometry_text")}
     | {f"auxdata.gipp_{m}" for m in ("binning", "defect_filters", "equalisation", "filters", "rearrangement", "record")}
     | {f"auxdata.gipp_{m}" for m in ("restoration", "scenario", "set")},

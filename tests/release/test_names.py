@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2dask.errors import InputError
-from s2dask.release.names import DatastripName, GranuleName, ImageName, ProductName, TileName, parse_iso
+from s2dask.release.name_form import parse_iso
+from s2dask.release.names import DatastripName, GranuleName, ImageName, ProductName, TileName
 
 moments = st.datetimes(datetime(2015, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC)).map(
     lambda t: t.replace(microsecond=0)

@@ -8,7 +8,8 @@ from PIL import Image
 from release_model import GRID, image, make_l1c, make_l2a
 
 from s2dask.errors import InputError
-from s2dask.release.picture import SCL_COLOURS, stretch, tci, tile_tci, write_rgb, write_scl
+from s2dask.io.template import set_attributes
+from s2dask.release.picture import SCL_COLOURS, curved, stretch, tci, tile_tci, write_rgb, write_scl
 from s2dask.release.tile_store import TileStore
 
 
@@ -62,3 +63,20 @@ def test_scene_classes_have_their_colours_and_a_legend(tmp_path: Path) -> None:
 def test_a_store_of_another_level_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="level L1C, not L2A"):
         write_scl(make_l1c(tmp_path / "a.zarr"), tmp_path / "scl.png")
+
+
+@pytest.mark.row("IPF-33")
+def test_a_curve_takes_the_place_of_the_stretch(tmp_path: Path) -> None:
+    coded = np.array([0, 900, 1000, 2000, 3000, 5000, 9000], np.uint16)
+    assert curved(coded, (0.0, 0.4, 1.0)).tolist() == [0, 1, 1, 65, 128, 255, 255]
+    assert curved(coded, (0.0, 0.4, 2.0)).tolist() == [0, 1, 1, 128, 181, 255, 255]
+    assert curved(coded, (0.1, 0.2, 1.0)).tolist() == [0, 1, 1, 1, 255, 255, 255]
+    assert curved(coded, (0.0, 0.4, 1.0), offset=0).tolist() == [0, 58, 65, 128, 192, 255, 255]
+    url = make_l1c(tmp_path / "l1c.zarr")
+    plain, curves = tile_tci(TileStore.open(url)), {name: [0, 0.2, 2] for name in ("B02", "B03", "B04")}
+    set_attributes(url, {"s2dask": TileStore.open(url).attrs | {"colour_curves": curves}})
+    store = TileStore.open(url)
+    picture = tile_tci(store)
+    reds = store.read("measurements/reflectance/r10m/b04")
+    np.testing.assert_array_equal(picture[0], np.where((plain > 0).all(axis=0), curved(reds, (0, 0.2, 2)), 0))
+    assert (picture != plain).any()

@@ -17,7 +17,8 @@ from s2dask.errors import ConfigurationError, InputMissing
 from s2dask.io import schema
 from s2dask.io.opener import open_tree
 from s2dask.io.template import create
-from s2dask.release.publish import publish, release_l1c, release_l2a, verify
+from s2dask.release.publish import publish, verify
+from s2dask.release.tile import release_l1c, release_l2a
 
 
 def text(name: str, content: str = "x") -> Callable[[Path], None]:

@@ -24,7 +24,8 @@ from s2dask.io.safe_l0 import (
     read_records,
 )
 from s2dask.io.safe_l0_metadata import datastrip_facts, granule_facts
-from s2dask.release.names import AncillaryName, DatastripName, GranuleName, parse_iso
+from s2dask.release.name_form import parse_iso
+from s2dask.release.names import AncillaryName, DatastripName, GranuleName
 from s2dask.release.safe_l0_ancillary import annotation
 from s2dask.release.safe_l0_xml import datastrip_metadata, granule_metadata
 

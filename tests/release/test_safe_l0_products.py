@@ -16,7 +16,8 @@ from s2dask.io import schema
 from s2dask.io.safe_l0 import import_l0, read_datastrip, read_granule
 from s2dask.io.template import create
 from s2dask.io.writer import write_whole
-from s2dask.release.names import GranuleName, parse_iso
+from s2dask.release.name_form import parse_iso
+from s2dask.release.names import GranuleName
 from s2dask.release.safe_l0 import write_safe_l0
 
 DETECTORS, NAMES, SCENES = (6, 7), ("B09", "B12"), 3

@@ -67,7 +67,7 @@ def test_names_of_the_files(made: tuple[str, Path]) -> None:
     granule = folder / "GRANULE" / "L1C_T28SCB_A026904_20200816T120225"
     images = sorted(p.name for p in (granule / "IMG_DATA").iterdir())
     assert images == sorted(f"T28SCB_20200816T120221_{name}.jp2" for name in (*BANDS, "TCI"))
-    masks = {p.name for p in (granule / "QI_DATA").iterdir()}
+    masks = {p.name for p in (granule / "QI_DATA").glob("*.jp2")}
     assert {"MSK_CLASSI_B00.jp2", "MSK_QUALIT_B8A.jp2", "MSK_DETFOO_B10.jp2"} <= masks
     assert len(masks) == 13 * 2 + 2
     assert (granule / "AUX_DATA" / "AUX_ECMWFT").read_bytes() == b"GRIB test"
@@ -135,6 +135,21 @@ def test_image_content_of_the_tile(made: tuple[str, Path]) -> None:
     assert "<SNOW_PIXEL_PERCENTAGE>2.000000</SNOW_PIXEL_PERCENTAGE>" in text
     degraded = 100 * 13 / sum(np.prod(GRID.shape(band(name).resolution)) for name in BANDS)
     assert f"<DEGRADED_MSI_DATA_PERCENTAGE>{degraded:.6f}<" in text
+
+
+def test_reports_of_the_quality_control(made: tuple[str, Path], reference_data: Path) -> None:
+    path = reference_data / "radiometry/xsd/psd148_s2tbx/OLQC_Report.xsd"
+    if not path.exists():
+        pytest.skip(f"no schema at {path}")
+    schema = etree.XMLSchema(etree.parse(path))
+    reports = {p.stem: etree.parse(p) for p in made[1].glob("GRANULE/*/QI_DATA/*.xml")}
+    assert reports.keys() == {
+        "FORMAT_CORRECTNESS", "GENERAL_QUALITY", "GEOMETRIC_QUALITY", "RADIOMETRIC_QUALITY", "SENSOR_QUALITY",
+    }  # fmt: skip
+    for document in reports.values():
+        schema.assertValid(document)
+    found = {e.get("id"): e.get("status") for e in reports["GENERAL_QUALITY"].getroot().iterfind(".//{*}inspection")}
+    assert found == {"Solar_Angle_Zenith": "PASSED", "checkMetadata": "PASSED"}
 
 
 def test_previews_are_georeferenced(made: tuple[str, Path]) -> None:

@@ -10,13 +10,16 @@ import zarr
 from lxml import etree
 from session_model import Simulated
 
+from s2dask.auxdata.cams import read_cams
 from s2dask.auxdata.gipp_radiometry import read_r2depi
 from s2dask.auxdata.gipp_set import GippSet
 from s2dask.auxdata.iers import EarthOrientation
+from s2dask.auxdata.meteo import read_meteo
 from s2dask.auxdata.time import gps_to_utc
 from s2dask.errors import ConfigurationError
 from s2dask.instrument import BANDS, LINE_PERIOD, band, unit
 from s2dask.instrument.telemetry import CADU_BYTES
+from s2dask.simulate.auxiliary import FORECAST_ERROR
 from s2dask.simulate.options import SimulationOptions
 from s2dask.simulate.platform import POLE
 from s2dask.simulate.sensor import draw_detector, line_offset
@@ -145,6 +148,13 @@ def test_auxiliary_files_are_found_by_their_readers(tiny: Simulated) -> None:
     eop = EarthOrientation.from_bulletin(aux / "iers" / "bulletina.txt")
     np.testing.assert_allclose(eop.at(np.array([59077.5]))[:, 0], POLE, atol=1e-9)
     assert (aux / "dem" / "SEA").is_file()
+    options = SimulationOptions()
+    centre = zarr.open_group(tiny.folder / "truth.zarr", mode="r").attrs["centre"]
+    assert isinstance(centre, list)
+    weather = read_meteo(aux / "meteo" / "AUX_ECMWFT").at(*centre)
+    assert float(weather.water_vapour) == pytest.approx(options.water_vapour, rel=1e-6)
+    air = read_cams(aux / "meteo" / "AUX_CAMSFO")
+    assert float(air.at(*centre)) == pytest.approx(FORECAST_ERROR * options.aot, rel=1e-6)
 
 
 def test_truth_names_the_options(tiny: Simulated) -> None:

@@ -18,6 +18,18 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def few_bands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Simulate one detector, five bands, one scene, uncompressed: the least that makes a tile of Level-1C."""
+    folder = tmp_path_factory.mktemp("few_bands") / "session"
+    bands = ("B01", "B02", "B03", "B04", "B11")
+    return Path(
+        simulate(
+            str(folder), SimulationOptions(detectors=(6,), bands=bands, window=2400, scenes=1, seed=3, codec="raw12")
+        )
+    )
+
+
+@pytest.fixture(scope="session")
 def made(session: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Run the whole chain on the session, with two workers."""
     out = tmp_path_factory.mktemp("system") / "products"
