@@ -12,30 +12,15 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from full_tile import TILE, build
+from full_tile import build, make_tile
 from reporting import Case, cpu_seconds, report
 
 from s2dask.instrument import BANDS
 from s2dask.io.schema import reflectance_path
 from s2dask.io.storage import open_array
-from s2dask.production.blocks import default_blocking
-from s2dask.production.footprint import tile_grid
-from s2dask.production.ortho import finish_tile, start_tile, write_classification, write_ortho
 from s2dask.release.tile import Prepared, TileRelease, release_tile
 
 COMPARED = ("B02", "B05", "B01")
-
-
-def _tile(root: Path) -> str:
-    """Make the L1C store, in this process."""
-    l0, l1b, aux = build(root)
-    url, grid = str(root / "l1c.zarr"), tile_grid(TILE)
-    blocking = default_blocking(grid)
-    init = start_tile(l0, aux, grid, blocking, url)
-    blocks = [write_ortho(l0, l1b, aux, url, block, init) for r in (10, 20, 60) for block in blocking.blocks(grid, r)]
-    masks = [write_classification(url, block) for block in blocking.blocks(grid, 60)]
-    finish_tile(url, init, blocks, masks)
-    return url
 
 
 def _limit(url: str, name: str, folder: Path) -> float | None:
@@ -54,7 +39,7 @@ def main() -> None:
     """Measure and print."""
     root = Path(tempfile.mkdtemp(prefix="full_export"))
     try:
-        url = _tile(root)
+        url = make_tile(root, *build(root))
         what, parts = TileRelease(url), root / "parts"
         seconds: dict[str, float] = defaultdict(float)
         counts: list[tuple[int, int]] = []

@@ -112,6 +112,17 @@ def _projected(blocks: Mapping[int, Block]) -> int:
     )  # fmt: skip
 
 
+def make_tile(root: Path, l0: str, l1b: str, aux: str) -> str:
+    """Make the L1C store of the tile in this process, for others to measure what comes after; return it."""
+    url, grid = str(root / "l1c.zarr"), tile_grid(TILE)
+    blocking = default_blocking(grid)
+    init = start_tile(l0, aux, grid, blocking, url)
+    blocks = [write_ortho(l0, l1b, aux, url, block, init) for r in (10, 20, 60) for block in blocking.blocks(grid, r)]
+    masks = [write_classification(url, block) for block in blocking.blocks(grid, 60)]
+    finish_tile(url, init, blocks, masks)
+    return url
+
+
 def main() -> None:
     """Measure and print."""
     root = Path(tempfile.mkdtemp(prefix="full_tile"))

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from s2dask.commands import level0, lut
+from s2dask.commands import level0, lut, qc
 from s2dask.errors import ConfigurationError, S2Error
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(level0.app)
 app.add_typer(lut.app)
+app.add_typer(qc.app)
 
 WITHHELD = 8
 """Exit code when a concluding check keeps a product from delivery."""
@@ -147,7 +148,10 @@ def run(
     ] = "eopf",
     interpolation: Annotated[
         str | None,
-        typer.Option(help="Of L1C: bspline, bicubic, bilinear or nearest; default: that of GIP_RESPAR, else bspline."),
+        typer.Option(
+            help="Of L1C: bspline (bspline5, bspline7), bicubic, bilinear, nearest; default: that of GIP_RESPAR, else "
+            "bspline."
+        ),
     ] = None,
     cut: Annotated[
         str, typer.Option(help="Which detector keeps an overlap: each to the middle, or the lower or higher number.")
@@ -155,10 +159,26 @@ def run(
     noise_gain: Annotated[
         bool, typer.Option("--noise-gain", help="Keep the variance gain of the interpolation as a layer of L1C.")
     ] = False,
+    aerosol: Annotated[str, typer.Option(help="Aerosol of L2A: continental or maritime.")] = "continental",
+    surroundings: Annotated[
+        bool, typer.Option("--surroundings/--no-surroundings", help="Correct L2A for the light of the neighbourhood.")
+    ] = True,
+    slopes: Annotated[str, typer.Option(help="Correct L2A for slopes: auto (where they matter), on or off.")] = "auto",
+    cirrus: Annotated[bool, typer.Option("--cirrus", help="Take thin cirrus off in L2A.")] = False,
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty/--no-uncertainty", help="Layers of how well L2A reflectance is known.")
+    ] = True,
+    quality_policy: Annotated[
+        str, typer.Option(help="A product of which a concluding check fails: withhold it, or deliver and flag it.")
+    ] = "withhold",
+    checklists: Annotated[
+        str | None, typer.Option(help="Checklist file of your own (TOML) in place of that of s2dask.")
+    ] = None,
 ) -> None:
     """Process a session or a real L1C product."""
     from s2dask.cluster.local import local_client
     from s2dask.production.chain import run as run_chain
+    from s2dask.production.order import Corrections
     from s2dask.production.progress import terminal
     from s2dask.production.resampling import Resampling
 
@@ -176,6 +196,8 @@ def run(
                 datatake_type=f"INS-{datatake_type.upper().removeprefix('INS-')}",
                 formats=("zarr", "safe") if safe else ("zarr",), jp2_profile=jp2_profile, zarr_form=zarr_form,
                 resampling=how,
+                corrections=Corrections(aerosol, surroundings, slopes, cirrus, uncertainty),  # type: ignore[arg-type]
+                quality_policy=quality_policy, checklists=checklists,
             )  # fmt: skip
     for path in summary.products:
         typer.echo(path)

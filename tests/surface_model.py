@@ -1,9 +1,6 @@
-"""The atmosphere of the simulator, written once more for one pixel at a time, and a small tile seen through it."""
+"""The atmosphere of the simulator over one place, and a small tile seen through it."""
 
-import csv
 from datetime import datetime
-from importlib.resources import files
-from math import cos, exp, radians, sin
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +9,35 @@ from affine import Affine
 from pyproj import Transformer
 
 from s2dask.auxdata.meteo import write_meteo
-from s2dask.instrument import BANDS, band, unit
+from s2dask.instrument import BANDS, band
 from s2dask.io import schema
 from s2dask.io.grids import TileGrid
 from s2dask.io.template import create
 from s2dask.io.writer import write_whole
+from s2dask.simulate.options import SimulationOptions
+from s2dask.simulate.sky import forward
+
+
+def sky(
+    unit_name: str,
+    name: str,
+    sun: tuple[float, float],
+    view: tuple[float, float],
+    height: np.ndarray,
+    aot: float,
+    msl: float,
+    water_vapour: float,
+    ozone: float,
+) -> tuple[np.ndarray, ...]:
+    """Return (path, Td Tu, S, Tg) over ground at heights [m], as the simulator has it; angles (zenith, azimuth)."""
+    options = SimulationOptions(unit=unit_name, aot=aot, pressure=msl, water_vapour=water_vapour, ozone=ozone)
+    one = np.ones_like(height)
+    return forward(options, name, (sun[0] * one, sun[1] * one), (view[0] * one, view[1] * one), height)
 
 
 def top_of_atmosphere(
     unit_name: str,
-    band: str,
+    name: str,
     sun: tuple[float, float],
     view: tuple[float, float],
     height: float,
@@ -31,38 +47,10 @@ def top_of_atmosphere(
     ozone: float,
     surface: float,
 ) -> tuple[float, tuple[float, float, float, float]]:
-    """Return the reflectance above the atmosphere, and (path, Td Tu, S, Tg); angles are (zenith, azimuth) [deg]."""
-    wavelength = unit(unit_name).bands[band].centre / 1000.0
-    z0, z = radians(sun[0]), radians(view[0])
-    m0, m1 = cos(z0), cos(z)
-    ct = -(m0 * m1 + sin(z0) * sin(z) * cos(radians(sun[1] - view[1])))
-    p = msl * exp(-height / 8000.0)
-    wv = water_vapour * exp(-height / 2000.0)
-    rayleigh = 0.008569 * wavelength**-4 * (1 + 0.0113 * wavelength**-2 + 0.00013 * wavelength**-4) * p / 1013.25
-    aerosol = aot * (wavelength / 0.55) ** -1.3
-    w, g = 0.95, 0.65
-    tau, taus = rayleigh + aerosol, rayleigh + w * aerosol
-    taub = tau - taus
-    phase = (rayleigh * 0.75 * (1 + ct * ct) + w * aerosol * (1 - g * g) / (1 + g * g - 2 * g * ct) ** 1.5) / taus
-    x1 = 3 * g * w * aerosol / taus
-    m = 1 / m0 + 1 / m1
-    single = taus / tau * phase / (4 * (m0 + m1)) * (1 - exp(-tau * m))
-
-    def f(mu: float) -> float:
-        return 1 + 1.5 * mu + (1 - 1.5 * mu) * exp(-taus / mu)
-
-    multiple = 1 - f(m0) * f(m1) / (4 + (3 - x1) * taus)
-    multiple += ((3 + x1) * m1 * m0 - 2 * (m1 + m0)) / (4 * (m1 + m0)) * (1 - exp(-taus * m))
-    path = single + max(0.0, multiple) * exp(-0.5 * taub * m)
-    down, up = (2 * f(mu) / (4 + (3 - x1) * taus) * exp(-taub / mu) for mu in (m0, m1))
-    albedo = (3 - x1) * taus / (4 + (3 - x1) * taus) * exp(-2 * taub)
-    gas = 1.0
-    text = files("s2dask.instrument").joinpath("data/gas.csv").read_text("utf-8")
-    for row in csv.DictReader(line for line in text.splitlines() if not line.startswith("#")):
-        if (row["unit"], row["band"]) == (unit_name, band):
-            amount = {"h2o": wv, "o3": ozone / 1000.0}.get(row["gas"], (p / 1013.25) ** float(row["p"]))
-            gas *= exp(float(row["a"]) * (m * amount) ** float(row["n"]))
-    return gas * (path + down * up * surface / (1 - albedo * surface)), (path, down * up, albedo, gas)
+    """Return the reflectance above the atmosphere over one place, and (path, Td Tu, S, Tg)."""
+    found = sky(unit_name, name, sun, view, np.array([height]), aot, msl, water_vapour, ozone)
+    path, reach, albedo, gas = (float(part[0]) for part in found)
+    return gas * (path + reach * surface / (1 - albedo * surface)), (path, reach, albedo, gas)
 
 
 UNIT, MSL, WATER_VAPOUR, OZONE, SUN = "S2A", 1009.0, 2.1, 315.0, (38.0, 145.0)
@@ -152,11 +140,8 @@ def toa(name: str, aot: float) -> np.ndarray:
     place = np.where(kind == CLOUD, CLOUD_TOP, ground)
     cells = np.empty((4, 50, 50))
     for detector, part in ((6, slice(0, 30)), (7, slice(30, 50))):
-        found = [
-            top_of_atmosphere(UNIT, name, SUN, VIEWS[detector], h, aot, MSL, WATER_VAPOUR, OZONE, 0.0)[1]
-            for h in heights
-        ]
-        for k, values in enumerate(np.array(found).T):
+        found = sky(UNIT, name, SUN, VIEWS[detector], heights, aot, MSL, WATER_VAPOUR, OZONE)
+        for k, values in enumerate(found):
             cells[k, :, part] = np.interp(place[:, part], heights, values)
     path, reach, albedo, gas = (np.repeat(np.repeat(c, per, 0), per, 1) for c in cells)
     rho = surfaces(name, size)

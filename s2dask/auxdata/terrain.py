@@ -170,6 +170,11 @@ class Terrain:
         """
         x, y = np.broadcast_arrays(np.asarray(lon, np.float64), np.asarray(lat, np.float64))
         good = np.isfinite(x) & np.isfinite(y)
+        if good.size and good.all():
+            px, py = x.ravel(), y.ravel()
+            whole = sample_relief(self.relief(*lonlat_bounds(px, py)), px, py)
+            self.check(px, py, whole)
+            return whole.reshape(x.shape)
         out = np.full(x.shape, np.nan)
         if good.any():
             px, py = np.ascontiguousarray(x[good]), np.ascontiguousarray(y[good])
@@ -231,6 +236,9 @@ def cell_name(lon: float, lat: float) -> str:
 
 def lonlat_bounds(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> Bounds:
     """Return the narrowest box around places, across the antimeridian if that is shorter."""
+    west, east = float(lon.min()), float(lon.max())
+    if west >= -180.0 and east < 180.0 and east - west < 180.0:
+        return Bounds(west, float(lat.min()), east, float(lat.max()))
     x = (lon + 180.0) % 360.0 - 180.0
     west, east = float(x.min()), float(x.max())
     turned = np.where(x < 0, x + 360.0, x)

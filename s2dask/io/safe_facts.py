@@ -74,8 +74,9 @@ def _checks(archive: SafeArchive) -> dict[str, list[dict[str, Any]]]:
                     continue
                 told: dict[str, Any] = {"id": found.get("id") or "", "checklist": title}
                 told |= {"status": found.get("status") or "", "message": check.findtext("{*}message") or ""}
-                value = check.findtext("{*}extraValues/{*}value")
-                found_here.append(told | ({} if value is None else {"value": _number(value)}))
+                # the expected value stands beside the measured one
+                values = [v for v in check.iterfind("{*}extraValues/{*}value") if v.get("name") != "EXPECTED"]
+                found_here.append(told | ({"value": _number(values[0].text or "")} if values else {}))
     return out
 
 

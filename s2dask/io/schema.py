@@ -12,6 +12,7 @@ from s2dask.io.schema_tile import (
     noise_gain_path,
     quality_path,
     reflectance_path,
+    uncertainty_path,
 )
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "packet_path",
     "quality_path",
     "reflectance_path",
+    "uncertainty_path",
 ]

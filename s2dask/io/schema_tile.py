@@ -5,6 +5,7 @@ from typing import Any
 
 from s2dask.instrument import BANDS, RESOLUTIONS, band
 from s2dask.instrument.quality import FLAGS
+from s2dask.instrument.uncertainty import RANDOM_STEP, SYSTEMATIC_STEP
 from s2dask.io.grids import TileGrid
 from s2dask.io.variables import Schema, VariableSpec, spec
 
@@ -43,6 +44,11 @@ def footprint_path(resolution: int, band_name: str) -> str:
 def noise_gain_path(resolution: int, band_name: str) -> str:
     """Return the path of the sums of squared interpolation weights of a band, a layer made on request."""
     return f"quality/noise_gain/r{resolution}m/{band_name.lower()}"
+
+
+def uncertainty_path(band_name: str, part: str) -> str:
+    """Return the path of a layer of uncertainty of a band, ``random`` or ``systematic``, at its own resolution."""
+    return f"quality/uncertainty/r{band(band_name).resolution}m/{band_name.lower()}_{part}"
 
 
 def angle_nodes(grid: TileGrid) -> tuple[int, int]:
@@ -145,8 +151,28 @@ def l1c(
     return out
 
 
-def l2a(grid: TileGrid, detectors: int = 1, chunks: dict[int, int] | None = None) -> Schema:
-    """Return the schema of an L2A tile."""
+def _uncertainty(grid: TileGrid, chunk: dict[int, int]) -> Schema:
+    """Return the layers of uncertainty of surface reflectance, of each band at its own resolution."""
+    out = _coordinates(grid, RESOLUTIONS, ("quality/uncertainty/r{r}m",))
+    parts = (
+        ("random", "noise and quantisation", RANDOM_STEP),
+        ("systematic", "calibration and atmosphere", SYSTEMATIC_STEP),
+    )
+    for name in (name for name in BANDS if name != "B10"):
+        r = band(name).resolution
+        for part, causes, step in parts:
+            out[uncertainty_path(name, part)] = _image(
+                grid, r, "uint8", f"standard uncertainty of BOA reflectance of band {name.lower()}, {causes}",
+                chunk[r], short_name=f"{name.lower()}_{part}", scale_factor=step, add_offset=0.0, valid_min=1,
+                valid_max=255, comment="255: 255 steps or more, or saturated",
+            )
+    return out
+
+
+def l2a(
+    grid: TileGrid, detectors: int = 1, chunks: dict[int, int] | None = None, uncertainty: bool = False
+) -> Schema:
+    """Return the schema of an L2A tile; with `uncertainty`, that of every reflectance is a layer too."""
     chunk = chunks or CHUNK
     out = _geometry(grid, detectors)
     groups = ("measurements/reflectance/r{r}m", "quality/atmosphere/r{r}m")
@@ -170,4 +196,4 @@ def l2a(grid: TileGrid, detectors: int = 1, chunks: dict[int, int] | None = None
         out[f"quality/probability/r20m/{short}"] = _image(
             grid, 20, "uint8", text, chunk[20], short_name=short, valid_min=0, valid_max=100
         )
-    return out
+    return out | _uncertainty(grid, chunk) if uncertainty else out

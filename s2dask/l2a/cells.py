@@ -57,8 +57,13 @@ def repeat(cells, factor, rows, columns):  # type: ignore[no-untyped-def]
     """Return (rows, columns) pixels of which each has the value of its cell."""
     out = np.empty((rows, columns), cells.dtype)
     for y in range(rows):
-        for x in range(columns):
-            out[y, x] = cells[y // factor, x // factor]
+        if y % factor:
+            out[y] = out[y - 1]
+            continue
+        for j in range(-(-columns // factor)):
+            value = cells[y // factor, j]
+            for x in range(j * factor, min((j + 1) * factor, columns)):
+                out[y, x] = value
     return out
 
 

@@ -3,12 +3,14 @@
 With ``y = rho_toa / Tg - rho_path`` the light that comes from the ground, a pixel of reflectance ``rho`` in
 surroundings of reflectance ``e`` on a slope that receives ``f`` times the light of level ground obeys
 
-    y = f Td (u rho + v e) / (1 - S e)
+    y = Td (u f rho + v e) / (1 - S e)
 
-where u and v are the direct and the diffuse transmittance upwards, and ``f = a c + b``: c is how the slope faces the
-sun over how level ground does, a the share of the light that comes from the sun or close to it, b that of sky and
-surroundings (Hay's model: of the diffuse light the share Td_direct comes from around the sun). Where the
-surroundings are unknown the pixel itself stands for them, ``y = f Td Tu rho / (1 - S rho)``.
+where u and v are the direct and the diffuse transmittance upwards, e the ground around as it is lit, and
+``f = a c + b``: c is how the slope faces the sun over how level ground does, a the share of the light that comes from
+the sun or close to it, b that of sky and surroundings (Hay's model: of the diffuse light the share Td_direct comes from
+around the sun). Where the surroundings are unknown the pixel itself stands for them, ``y = f Td Tu rho / (1 - S rho)``.
+Water vapour dims the light that comes from the ground; of the path reflectance, that of the aerosol by half its column
+and that of the molecules not at all, as in 6S (Vermote et al., 1997).
 """
 
 from typing import Final
@@ -21,11 +23,12 @@ from s2dask.l2a.slopes import LEAST_LIGHT
 OFFSET: Final = 1000
 """Added to the counts: BOA_ADD_OFFSET is its opposite [DN]."""
 SATURATED_COUNT: Final = 65535
-PATH, DOWN, UP, ALBEDO, LOG_GAS, AIR_MASS, DIRECT_DOWN, DIRECT_UP = range(8)
-"""Coefficients of a cell: path reflectance, transmittance down and up, spherical albedo, logarithm of the transmittance
-of all gases but water vapour, air mass down and up, and the direct shares of both transmittances."""
+PATH, BOTH, ALBEDO, LOG_GAS, AIR_MASS, DOWN, DIRECT_DOWN, DIRECT_UP, MOLECULES = range(9)
+"""Coefficients of a cell: see `s2dask.l2a.correction.coefficient_table`."""
 GAIN, LIFT, BEND, FROM_SUN, FROM_SKY, SCATTERED = range(6)
 """Numbers of a cell by which its pixels are inverted: see `cell_lines`."""
+LINES: Final = 6
+"""How many they are."""
 
 
 @kernel
@@ -34,7 +37,7 @@ def cell_lines(cells, vapour, a, n, around, sky, cirrus, growth, out):  # type: 
 
     Parameters
     ----------
-    cells : (row, column, 8) float64
+    cells : (row, column, 9) float64
     vapour : (row, column) float64 [cm]
     a, n : float
         Of the absorption by water vapour, ``exp(a (m u)^n)``.
@@ -47,27 +50,26 @@ def cell_lines(cells, vapour, a, n, around, sky, cirrus, growth, out):  # type: 
     growth : float [1]
         Of the band with B10.
     out : (row, column, 6) float32
-        Filled: ``x = (GAIN toa - LIFT) / (FROM_SUN c + FROM_SKY) - SCATTERED`` and ``rho = x / (1 + BEND x)``.
+        Filled: ``x = (GAIN toa - LIFT - SCATTERED) / (FROM_SUN c + FROM_SKY)`` and ``rho = x / (1 + BEND x)``.
     """
     rows, columns = vapour.shape
     for i in range(rows):
         for j in range(columns):
             c = cells[i, j]
-            exponent = c[LOG_GAS]
+            gas, path, both = np.exp(c[LOG_GAS]), c[PATH], c[BOTH]
             if a != 0.0:
-                exponent += a * (c[AIR_MASS] * max(vapour[i, j], 0.0)) ** n
-            gas = np.exp(exponent)
-            both = c[DOWN] * c[UP]
-            gain, lift, bend, scattered = 1.0 / (gas * both), c[PATH] / both, c[ALBEDO], 0.0
-            lit = 1.0
+                slant = c[AIR_MASS] * max(vapour[i, j], 0.0)
+                whole, half = np.exp(a * slant**n), np.exp(a * (0.5 * slant) ** n)
+                gas *= whole
+                path *= (c[MOLECULES] + (1.0 - c[MOLECULES]) * half) / whole
+            gain, lift, bend, scattered = 1.0 / (gas * both), path / both, c[ALBEDO], 0.0
+            lit = 0.0
             if np.isfinite(around[i, j]):
-                level = around[i, j] / gas - c[PATH]
+                level = around[i, j] / gas - path
                 lit = level / (both + c[ALBEDO] * level)
                 trapped = (1.0 - c[ALBEDO] * lit) / c[DIRECT_UP]
                 gain, lift, bend = gain * trapped, lift * trapped, 0.0
                 scattered = (1.0 - c[DIRECT_UP]) / c[DIRECT_UP] * lit
-            else:
-                lit = 0.0
             direct = c[DIRECT_DOWN]
             near_sun = direct * c[DOWN]
             out[i, j, GAIN] = gain
@@ -104,7 +106,7 @@ def _sloped_row(values, cosine, held, out):  # type: ignore[no-untyped-def]
     for x in range(values.size):
         value = values[x]
         light = max(held[3, x] * cosine[x] + held[4, x], np.float32(LEAST_LIGHT))
-        x1 = (value * held[0, x] - held[1, x]) / light - held[5, x]
+        x1 = (value * held[0, x] - (held[1, x] + held[5, x])) / light
         counts = x1 / (np.float32(1.0) + held[2, x] * x1) * np.float32(10000.0) + np.float32(1000.5)
         counts = min(max(counts, np.float32(1.0)), np.float32(65534.0))
         coded = np.int32(counts) if value <= np.float32(6.45) else np.int32(65535)

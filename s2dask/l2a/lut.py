@@ -1,4 +1,4 @@
-"""Radiative transfer of one band out of the tables: a drop-in for the analytic `s2dask.l2a.atmosphere`.
+"""Radiative transfer of one band out of the tables.
 
 Between the nodes a cubic runs through the four nearest of every axis: for light scattered more than once, to which the
 single scattering of the very angles is added, and for transmittances as the optical thickness along the vertical that

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from s2dask.errors import InputError
 from s2dask.kernels import kernel
-from s2dask.l2a.atmosphere import STANDARD_PRESSURE, coefficients
+from s2dask.l2a.atmosphere import STANDARD_PRESSURE
 from s2dask.l2a.cloud_mask import CloudMask, load_mask, told_by
+from s2dask.l2a.lut import transfer
 from s2dask.l2a.parallax import PARALLAX_BANDS, RADIUS, displacement_index
 from s2dask.l2a.scene_class import (
     BRIGHT_GROUND,
@@ -147,12 +148,8 @@ def clear_air(unit: str, sun_zenith: float) -> float:
     haze = []
     for zenith in (HIGH_SUN, min(max(sun_zenith, HIGH_SUN), LOW_SUN)):
         b02, b04 = (
-            coefficients(
-                unit, name, sun_zenith=zenith, view_zenith=5.0, relative_azimuth=90.0, aot=CLEAR_AOT,
-                pressure=STANDARD_PRESSURE, water_vapour=1.0, ozone=300.0,
-            ).path
-            for name in ("B02", "B04")
-        )  # fmt: skip
+            transfer(unit, name, zenith, 5.0, 90.0, CLEAR_AOT, STANDARD_PRESSURE).path for name in ("B02", "B04")
+        )
         haze.append(float(np.asarray(b02 - 0.5 * b04).item()))
     return haze[1] - haze[0]
 

@@ -9,6 +9,8 @@ STEEP: Final = 6.0
 """Slope from which on a cell counts as steep [degree] (Sen2Cor: 6 to 8)."""
 STEEP_SHARE: Final = 0.05
 """Share of steep cells from which on a tile is corrected for its slopes [1] (Sen2Cor)."""
+MARGIN: Final = 2
+"""Cells more on every side that slopes need."""
 LEAST_LIGHT: Final = 0.2
 """Of level ground's: a slope is taken to receive no less [1] (ATCOR's lower bound of its terrain factor is 0.2)."""
 
@@ -35,20 +37,22 @@ def gradients(elevation: NDArray[np.floating], cell: float) -> tuple[NDArray[np.
 
     Parameters
     ----------
-    elevation : (row + 2, column + 2) float [m]
-        With one cell more on every side; rows go south.
+    elevation : (row + 2 MARGIN, column + 2 MARGIN) float [m]
+        With more cells on every side; rows go south.
     cell : float
         Edge of a cell [m].
 
     Returns
     -------
     east, north : (row, column) float64 [1]
-        Horn's (1981) mean over three rows or columns.
+        The mean of the differences over two and over four cells: posts of an elevation model are farther apart than the
+        cells, and the steps of what is bilinear between them would show.
     """
     z = np.asarray(elevation, np.float64)
-    across = z[:-2] + 2 * z[1:-1] + z[2:]
-    down = z[:, :-2] + 2 * z[:, 1:-1] + z[:, 2:]
-    return (across[:, 2:] - across[:, :-2]) / (8 * cell), (down[:-2] - down[2:]) / (8 * cell)
+    along, across = z[2:-2], z[:, 2:-2]
+    east = 2 * (along[:, 3:-1] - along[:, 1:-3]) + along[:, 4:] - along[:, :-4]
+    north = 2 * (across[1:-3] - across[3:-1]) + across[:-4] - across[4:]
+    return east / (8 * cell), north / (8 * cell)
 
 
 def steep_cells(elevation: NDArray[np.floating], cell: float) -> int:
@@ -64,7 +68,7 @@ def relief(
 
     Parameters
     ----------
-    elevation : (row + 2, column + 2) float [m]
+    elevation : (row + 2 MARGIN, column + 2 MARGIN) float [m]
     cell : float [m]
     sun : (east, north), each (row, column) float64
         Components of the direction to the sun over its vertical one.

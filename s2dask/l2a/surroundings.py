@@ -4,7 +4,7 @@ The clear cells of every block are added up on nodes of 300 m in whole counts, w
 cut; running sums over the nodes then give the mean over the square that reaches `REACH` to every side.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -119,10 +119,3 @@ def surroundings(parts: Iterable[NodeSums], shape: tuple[int, int], cell: float)
 def node_positions(first: int, count: int) -> NDArray[np.float64]:
     """Return where the centres of consecutive cells lie along one axis, in nodes."""
     return np.asarray((np.arange(first, first + count) + 0.5) / NODE - 0.5)
-
-
-def join(
-    parts: Mapping[str, Iterable[NodeSums]], shape: tuple[int, int], cell: float
-) -> dict[str, NDArray[np.float32]]:
-    """Return `surroundings` by band."""
-    return {name: surroundings(sums, shape, cell) for name, sums in parts.items()}

@@ -1,20 +1,23 @@
 """The atmosphere of a whole tile, settled from what all its blocks say."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from s2dask.l2a import cloud_shadow
+from s2dask.l2a import cirrus, cloud_shadow
 from s2dask.l2a.aerosol import SAMPLE_BANDS, LandSample, box_edge, dark_vegetation
 from s2dask.l2a.aerosol_field import DEFAULT_AOT, Aerosol, settle_aerosol
 from s2dask.l2a.atmosphere import water_vapour_at
 from s2dask.l2a.cells import around, scattered_coefficients
 from s2dask.l2a.conditions import Conditions
 from s2dask.l2a.correction import coefficient_table, height_nodes, water_law
+from s2dask.l2a.options import DEFAULT, Corrections
+from s2dask.l2a.slopes import STEEP_SHARE
+from s2dask.l2a.surroundings import NodeSums, surroundings
 from s2dask.l2a.terrain_shade import shaded_cells
 from s2dask.l2a.water_vapour import retrieve, uncertainty
 
@@ -41,6 +44,12 @@ class BlockStatistics:
         Of the cells, for the shadows: what they are, reflectance of B8A in 1/200, and the slots of the detectors.
     sample : LandSample
     elevation : (row, column) float32 [m]
+    steep : int
+        Cells steeper than `s2dask.l2a.slopes.STEEP`.
+    sums : mapping of str to NodeSums
+        Of each band, for its surroundings; empty where they are not asked for.
+    veils : mapping of str to (STEPS, LEVELS) int64
+        How bands grow with cirrus, see `s2dask.l2a.cirrus`; likewise.
     """
 
     origin: tuple[int, int]
@@ -49,6 +58,9 @@ class BlockStatistics:
     slots: Bytes
     sample: LandSample
     elevation: NDArray[np.float32]
+    steep: int
+    sums: Mapping[str, NodeSums]
+    veils: Mapping[str, NDArray[np.int64]]
 
     @property
     def heights(self) -> tuple[float, float]:
@@ -93,6 +105,12 @@ class AtmosphereState:
     shadow, cloud, shade : (row, byte) uint8
         Cells in the shadow of a cloud, those whose water vapour a cloud hides, and those that the relief shades, packed
         bits.
+    surroundings : mapping of str to (row, column) float32 [1]
+        Top-of-atmosphere reflectance around the nodes of `s2dask.l2a.surroundings`, by band; empty: not corrected for.
+    sloped : bool
+        Slopes are corrected for.
+    growth : mapping of str to float [1]
+        Of bands with the reflectance of cirrus in B10; empty: it is not taken off.
     digest : str
     """
 
@@ -104,6 +122,9 @@ class AtmosphereState:
     shadow: Bytes
     cloud: Bytes
     shade: Bytes
+    surroundings: Mapping[str, NDArray[np.float32]]
+    sloped: bool
+    growth: Mapping[str, float]
     digest: str
 
     def __eq__(self, other: object) -> bool:
@@ -164,17 +185,30 @@ def land_vapour(conditions: Conditions, sample: LandSample, heights: Field, aot:
 def _digest(state: "AtmosphereState") -> str:
     """Return what tells one state from another."""
     conditions, aerosol = state.conditions, state.aerosol
-    said = (aerosol.reference, aerosol.decay, aerosol.method)
-    facts = (*said, conditions.unit, conditions.aerosol, conditions.cell, conditions.detectors)
+    said = (aerosol.reference, aerosol.decay, aerosol.method, state.sloped, sorted(state.growth.items()))
+    facts = (*said, state.vapour.sigma, conditions.unit, conditions.aerosol, conditions.cell, conditions.detectors)
     fields = (
         conditions.sun, conditions.pressure, conditions.ozone, *conditions.views.values(), aerosol.aot,
-        state.vapour.field, state.heights, state.shadow, state.cloud, state.shade,
+        aerosol.sigma, state.vapour.field, state.heights, state.shadow, state.cloud, state.shade,
+        *(state.surroundings[name] for name in sorted(state.surroundings)),
     )  # fmt: skip
     parts = [repr(facts).encode(), *(np.ascontiguousarray(field).tobytes() for field in fields)]
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
-def solve(conditions: Conditions, statistics: Sequence[BlockStatistics]) -> AtmosphereState:
+def _around(blocks: Sequence[BlockStatistics], shape: tuple[int, int], cell: float) -> dict[str, NDArray[np.float32]]:
+    """Return the surroundings by band, as far as the blocks tell them."""
+    return {name: surroundings([block.sums[name] for block in blocks], shape, cell) for name in blocks[0].sums}
+
+
+def _growth(blocks: Sequence[BlockStatistics]) -> dict[str, float]:
+    """Return how bands grow with cirrus, as far as the blocks tell it."""
+    return {name: cirrus.growth(np.sum([b.veils[name] for b in blocks], axis=0)) for name in blocks[0].veils}
+
+
+def solve(
+    conditions: Conditions, statistics: Sequence[BlockStatistics], corrections: Corrections = DEFAULT
+) -> AtmosphereState:
     """Settle the atmosphere of a tile and the shadows of its clouds from all its blocks (step L2A_AOT_WV)."""
     blocks = sorted(statistics, key=lambda s: s.origin)
     kind, slots = _mosaic(blocks, "kind", cloud_shadow.IGNORED), _mosaic(blocks, "slots", 0)
@@ -198,5 +232,11 @@ def solve(conditions: Conditions, statistics: Sequence[BlockStatistics]) -> Atmo
     aerosol = settle_aerosol(nodes, boxes, reference)
     vapour = land_vapour(conditions, sample, heights, float(aerosol.aot.mean()))
     packed = [np.packbits(mask != 0, axis=1) for mask in (shadow, around(cloud, 1), shade)]
-    state = AtmosphereState(conditions, nodes, aerosol, vapour, heights, packed[0], packed[1], packed[2], "")
+    steep = sum(block.steep for block in blocks) > STEEP_SHARE * kind.size
+    sloped = corrections.slopes == "on" or (corrections.slopes == "auto" and steep)
+    around_nodes = _around(blocks, (kind.shape[0], kind.shape[1]), conditions.cell)
+    state = AtmosphereState(
+        conditions, nodes, aerosol, vapour, heights, packed[0], packed[1], packed[2], around_nodes, sloped,
+        _growth(blocks), "",
+    )  # fmt: skip
     return replace(state, digest=_digest(state))

@@ -32,14 +32,17 @@ GAS_ERROR: Final = 0.034
 @kernel
 def _one(b8a, b09, near, deep, near_law, deep_law, start):  # type: ignore[no-untyped-def]
     """Return the water vapour of a cell, negative where its bands say nothing."""
-    amount, below = start, np.log(max(b09, 1e-9)) - deep[3]
+    amount, below = start, b09 / np.exp(deep[3])
     for _ in range(ITERATIONS):
         gas = np.exp(near[3] + near_law[0] * (near[4] * amount) ** near_law[1])
         level = b8a / gas - near[0]
         rho = level / (near[1] + near[2] * level)
         if not (BRIGHT <= rho <= 1.5):
             return UNKNOWN
-        depth = min(below - np.log(deep[0] + deep[1] * rho / (1.0 - deep[2] * rho)), 0.0)
+        half = np.exp(deep_law[0] * (0.5 * deep[4] * amount) ** deep_law[1])
+        path = deep[0] * (deep[8] + (1.0 - deep[8]) * half)
+        ground = deep[1] * rho / (1.0 - deep[2] * rho)
+        depth = np.log(min(max((below - path) / ground, 1e-9), 1.0))
         amount = min((depth / deep_law[0]) ** (1.0 / deep_law[1]) / deep[4], LARGEST)
     return amount
 
@@ -52,7 +55,7 @@ def retrieve(b8a, b09, near, deep, near_law, deep_law, start, hidden, out):  # t
     ----------
     b8a, b09 : (row, column) float32 [1]
         Top-of-atmosphere reflectance.
-    near, deep : (row, column, 5) float64
+    near, deep : (row, column, 9) float64
         Coefficients of B8A and B09.
     near_law, deep_law : (float, float)
         ``a`` and ``n`` of the absorption by water vapour in B8A and B09.
@@ -65,7 +68,8 @@ def retrieve(b8a, b09, near, deep, near_law, deep_law, start, hidden, out):  # t
 
     Notes
     -----
-    The surface is taken to reflect as much in B09 as in B8A.
+    The surface is taken to reflect as much in B09 as in B8A. Of the path reflectance water vapour dims that of the
+    aerosol by half its column and that of the molecules not at all, as in 6S.
     """
     rows, columns = out.shape
     for i in range(rows):

@@ -33,6 +33,7 @@ from s2dask.production.setting import Setting, open_gipps, open_setting
 from s2dask.production.strip import strip_facts
 from s2dask.production.strip_release import add_safe, describe_strip
 from s2dask.production.tile_release import add_release, describe_tile
+from s2dask.production.verdict import rejudge
 from s2dask.qc.checks import run_checks
 from s2dask.release.datastrip import release_datastrip
 from s2dask.release.tile import TileRelease
@@ -55,6 +56,8 @@ class Summary:
         Every check of every level.
     withheld : list of str
         Products that a concluding check keeps from delivery.
+    flagged : list of str
+        Products that are delivered although a concluding check failed, as the policy of the order wants it.
     outcomes : list of Outcome
     flags : list of str
         What had to be assumed for want of auxiliary data.
@@ -66,6 +69,7 @@ class Summary:
     stores: dict[str, str] = field(default_factory=dict)
     checks: list[dict[str, Any]] = field(default_factory=list)
     withheld: list[str] = field(default_factory=list)
+    flagged: list[str] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
@@ -81,6 +85,7 @@ class Summary:
                 for c in failed
             ),
             *(f"withheld: {reason}" for reason in self.withheld),
+            *(f"flagged: {reason}" for reason in self.flagged),
         ]
 
 
@@ -106,12 +111,16 @@ class _Run:
 
     def judge(self, result: dict[str, Any]) -> bool:
         """Note the checks of a product; return whether it may be delivered."""
+        if self.order.checklists is not None:
+            result = rejudge(result, self.order.checklists)
         self.summary.checks.extend(result["checks"])
         self.summary.flags.extend(result.get("flags", ()))
         held = [c for c in result["checks"] if c["severity"] == "concluding" and c["status"] != "PASSED"]
+        flag = self.order.quality_policy == "flag"
         if held:
-            self.summary.withheld.append(f"{result['path']}: {held[0]['message']}")
-        return not held
+            told = self.summary.flagged if flag else self.summary.withheld
+            told.append(f"{result['path']}: {held[0]['message']}")
+        return flag or not held
 
 
 def run(source: str, *, client: Client, listener: Listener | None = None, **asked: Any) -> Summary:
@@ -186,7 +195,7 @@ def _run_session(made: _Run) -> None:
     raw.mkdir(exist_ok=True)
     arrival, session = _arrived(made, str(raw))
     for update in arrival.plan(session, aux, str(made.work / "l0.zarr")):
-        made.summary.checks.extend(result.as_dict() for result in run_checks("L0", update.counters))
+        made.summary.checks.extend(result.as_dict() for result in run_checks("L0", update.counters, order.checklists))
         url = update.url
         wanted = _adequate_level(made, url, _last_level(made, url, order.to))
         if wanted != "L0" and strip_facts(url).scenes < order.minimum_scenes:
@@ -284,7 +293,8 @@ def _seen(made: _Run, setting: Setting, store: str) -> list[TileGrid]:
 def _run_tile(made: _Run, grid: TileGrid, suffix: str, l0: str, l1b: str, aux: str, to: str) -> None:
     """Make a tile of a datastrip, whose suffix tells the stores of several datastrips apart."""
     l1c, l2a = (str(made.work / f"{level}-T{grid.tile_id}{suffix}.zarr") for level in ("l1c", "l2a"))
-    plan = TilePlan(grid, made.order.blocking or default_blocking(grid), l1c, l2a, made.order.resampling)
+    order = made.order
+    plan = TilePlan(grid, order.blocking or default_blocking(grid), l1c, l2a, order.resampling, order.corrections)
     graph = TaskGraph()
     last = {"L1C": levels.add_l1c(graph, plan, l0, l1b, aux)}
     made.summary.stores[f"L1C-{plan.name}{suffix}"] = plan.l1c
@@ -343,7 +353,8 @@ def _run_safe(made: _Run) -> None:
         options = "--interpolation, --cut, --noise-gain"
         raise ConfigurationError("an L1C product is resampled already", options, "leave them out")
     grid = open_tile(source).grid
-    plan = TilePlan(grid, default_blocking(grid), source, str(made.work / f"l2a-T{grid.tile_id}.zarr"))
+    url = str(made.work / f"l2a-T{grid.tile_id}.zarr")
+    plan = TilePlan(grid, default_blocking(grid), source, url, corrections=made.order.corrections)
     graph = TaskGraph()
     last = levels.add_l2a(graph, plan, source, aux)
     made.summary.stores[f"L2A-{plan.name}"] = plan.l2a

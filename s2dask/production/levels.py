@@ -11,6 +11,7 @@ from s2dask.l0.blocks import Block
 from s2dask.l0.datatake import levels_of
 from s2dask.l0.session import Session
 from s2dask.l0.stage import decode_file, granules_of
+from s2dask.l2a.options import DEFAULT, Corrections
 from s2dask.production import ingest, l1a_strip, ortho, strip, surface
 from s2dask.production.blocks import Blocking
 from s2dask.production.order import LEVELS
@@ -29,6 +30,8 @@ class TilePlan:
         Stores to fill.
     how : Resampling
         Of L1C.
+    corrections : Corrections
+        Of L2A.
     """
 
     grid: TileGrid
@@ -36,6 +39,7 @@ class TilePlan:
     l1c: str
     l2a: str
     how: Resampling = USUAL
+    corrections: Corrections = DEFAULT
 
     @property
     def name(self) -> str:
@@ -135,6 +139,7 @@ def add_l2a(graph: TaskGraph, plan: TilePlan, source: str, aux: str | None, read
     """Add the tasks of one L2A tile: start, statistics per block, atmosphere, correction per block, finish."""
     begin = graph.add(
         f"L2A_INIT-{plan.name}", surface.start_tile, source, aux, plan.l2a, plan.grid, plan.blocking,
+        plan.corrections,
         after=tuple(ready),
     )  # fmt: skip
     statistics = [
@@ -144,7 +149,6 @@ def add_l2a(graph: TaskGraph, plan: TilePlan, source: str, aux: str | None, read
     state = graph.add(f"L2A_AOT_WV-{plan.name}", surface.solve, begin, statistics)
     blocks = [
         graph.add(f"L2A_AC-{plan.name}-{block.name}", surface.write_surface, source, plan.l2a, block, begin, state)
-        for resolution in (10, 20, 60)
-        for block in plan.blocking.blocks(plan.grid, resolution)
+        for block in plan.blocking.blocks(plan.grid, 20)
     ]
     return graph.add(f"L2A_FINALIZE-{plan.name}", surface.finish_tile, plan.l2a, begin, state, blocks)

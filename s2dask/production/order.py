@@ -3,18 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, Literal, get_args
 
 from s2dask.errors import ConfigurationError, InputMissing
 from s2dask.io.grids import TileGrid
 from s2dask.io.storage import is_local
 from s2dask.l0.datatake import KINDS, NOMINAL
+from s2dask.l2a.options import DEFAULT, Corrections
 from s2dask.production.blocks import Blocking
 from s2dask.production.footprint import Window, tile_grid
 from s2dask.production.resampling import USUAL, Resampling
+from s2dask.qc.checklists import load_checklists
 from s2dask.release.eopf_form import ZarrForm, check_form
 from s2dask.release.jpeg2000 import Profile, check_profile
 
+QualityPolicy = Literal["withhold", "flag"]
+__all__ = ["LEVELS", "Corrections", "Order"]
 LEVELS: Final = ("L0", "L1A", "L1B", "L1C", "L2A")
 
 
@@ -57,8 +61,15 @@ class Order:
         How the images of the SAFE of a tile are coded (`s2dask.release.jpeg2000`).
     zarr_form : {"eopf", "geozarr"}
         Of the Zarr of a tile (`s2dask.release.eopf_form`).
+    corrections : Corrections
+        What L2A corrects for, and the model of its aerosol.
     resampling : Resampling
         Of L1C tiles: interpolation, who keeps the overlap of detectors, and whether the noise gain is a layer.
+    quality_policy : {"withhold", "flag"}
+        What becomes of a product of which a concluding check fails: it is not delivered, or it is, as the mission does,
+        with the failure in its metadata and in the summary.
+    checklists : str, optional
+        Checklist file in place of that of s2dask (`s2dask.qc.checklists`).
     """
 
     source: str
@@ -79,14 +90,22 @@ class Order:
     jp2_profile: Profile = "s2-strict"
     zarr_form: ZarrForm = "eopf"
     resampling: Resampling = USUAL
+    corrections: Corrections = DEFAULT
+    quality_policy: QualityPolicy = "withhold"
+    checklists: str | None = None
 
     def __post_init__(self) -> None:
         if self.to not in LEVELS:
             raise ConfigurationError(f"no level {self.to}", "--to", f"one of {', '.join(LEVELS)}")
         check_profile(self.jp2_profile)
+        if self.corrections != DEFAULT and self.to != "L2A":
+            raise ConfigurationError("surface reflectance is not made", "--aerosol", "use --to L2A")
         if self.resampling != USUAL and self.to not in ("L1C", "L2A"):
             raise ConfigurationError(f"nothing is resampled up to {self.to}", "--interpolation, --cut, --noise-gain")
         check_form(self.zarr_form)
+        if self.quality_policy not in get_args(QualityPolicy):
+            raise ConfigurationError(f"no policy {self.quality_policy}", "--quality-policy", "withhold or flag")
+        load_checklists(self.checklists)
         if self.datatake_type not in KINDS:
             raise ConfigurationError(f"no datatake type {self.datatake_type}", "--type", f"one of {', '.join(KINDS)}")
         if self.window is not None and self.tile is None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from s2dask.errors import ConfigurationError
 from s2dask.instrument import band
 from s2dask.io.grids import MapGrid
+from s2dask.l2a.options import DEFAULT, Corrections
 from s2dask.production.blocks import default_blocking
 from s2dask.production.footprint import Window, tile_grid, tiles_of
 from s2dask.production.resampling import USUAL, Resampling
@@ -235,6 +236,7 @@ class Scene:
         window: Window | None = None,
         bands: Sequence[str] = ("B02", "B03", "B04", "B08"),
         resolution: int | None = None,
+        corrections: Corrections = DEFAULT,
     ) -> xr.Dataset:
         """Return surface reflectance, lazily; the atmosphere is settled from the whole window.
 
@@ -246,13 +248,16 @@ class Scene:
             ``SCL`` is the scene classification.
         resolution : int, optional
             [m]; default: the coarsest among the bands.
+        corrections : Corrections
+            What is corrected for, and the model of the aerosol.
 
         Returns
         -------
         Dataset
             (y, x) float32 [1], NaN without data; uint8 for ``SCL``.
         """
-        return l2a_dataset(self.tile(tile, window), bands, self.aux or strip_facts(self.l0).attrs["aux"], resolution)
+        aux = self.aux or strip_facts(self.l0).attrs["aux"]
+        return l2a_dataset(self.tile(tile, window), bands, aux, resolution, corrections)
 
     def with_gipp(
         self, changes: Mapping[Any, GippPath] | None = None, /, **types: GippPath | Mapping[str, GippPath]

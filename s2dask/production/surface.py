@@ -26,8 +26,11 @@ from s2dask.io.template import create, set_attributes
 from s2dask.io.tiles import TileReader, open_tile
 from s2dask.io.writer import write_block, write_coordinates, write_whole
 from s2dask.l2a import stage
+from s2dask.l2a.options import DEFAULT, Corrections
 from s2dask.l2a.scene_rules import SceneRules, default_rules, read_rules
 from s2dask.l2a.stage import AtmosphereState, BlockStatistics, Window
+from s2dask.l2a.uncertainty import percentage
+from s2dask.l2a.uncertainty_tile import transfer_accuracy
 from s2dask.production.blocks import Block, Blocking, default_blocking
 from s2dask.production.meteorology import carried_forecasts, forecast_variables, write_forecasts
 from s2dask.production.setting import AuxFolder
@@ -84,7 +87,7 @@ def _window(block: Block) -> Window:
     return Window(block.resolution, block.rows, block.columns)
 
 
-def begin_tile(source: str | TileReader, aux: str | None, aerosol: str = "continental") -> dict[str, Any]:
+def begin_tile(source: str | TileReader, aux: str | None, corrections: Corrections = DEFAULT) -> dict[str, Any]:
     """Return what every block of a tile needs: geometry, weather, terrain and what had to be assumed.
 
     Parameters
@@ -93,16 +96,17 @@ def begin_tile(source: str | TileReader, aux: str | None, aerosol: str = "contin
         L1C tile: our Zarr, a SAFE folder or zip.
     aux : str or None
         Folder with ``dem``, ``geoid`` and ``meteo``.
-    aerosol : str
-        Model of the aerosol: ``continental`` or ``maritime``.
+    corrections : Corrections
+        What is corrected for, and the model of the aerosol.
     """
     tile = open_tile(source)
     meteo, cams, unread = _forecasts(tile, aux)
-    conditions, flags = stage.tile_conditions(tile, meteo, cams, aerosol)
+    conditions, flags = stage.tile_conditions(tile, meteo, cams, corrections.aerosol)
     flags = (*flags, *unread)
     if _terrain(aux) is None:
         flags = (*flags, "no DEM: sea level assumed")
-    return {"attrs": dict(tile.attrs), "conditions": conditions, "aux": aux, "flags": list(flags)}
+    attrs = dict(tile.attrs)
+    return {"attrs": attrs, "conditions": conditions, "corrections": corrections, "aux": aux, "flags": list(flags)}
 
 
 def _write_geometry(l2a: str, tile: TileReader) -> None:
@@ -141,7 +145,9 @@ def _attributes(attrs: Mapping[str, Any], grid: TileGrid) -> dict[str, Any]:
     return out
 
 
-def start_tile(source: str, aux: str | None, l2a: str, grid: TileGrid, blocking: Blocking) -> dict[str, Any]:
+def start_tile(
+    source: str, aux: str | None, l2a: str, grid: TileGrid, blocking: Blocking, corrections: Corrections = DEFAULT
+) -> dict[str, Any]:
     """Create the empty product of a tile and return what its blocks need (step L2A_INIT).
 
     Parameters
@@ -164,8 +170,8 @@ def start_tile(source: str, aux: str | None, l2a: str, grid: TileGrid, blocking:
     tile = open_tile(source)
     if tile.grid != grid:
         raise ConfigurationError(f"L1C tile on {tile.grid}", l2a, "plan the surface product on the grid of its L1C")
-    begin = begin_tile(source, aux)
-    variables = schema.l2a(grid, len(tile.detectors), blocking.chunks())
+    begin = begin_tile(source, aux, corrections)
+    variables = schema.l2a(grid, len(tile.detectors), blocking.chunks(), corrections.uncertainty)
     forecasts = forecast_variables(carried_forecasts(tile))
     specs = {path: spec for path, (spec, _) in forecasts.items()}
     create(l2a, variables | specs, {"s2dask": _attributes(tile.attrs, grid)})
@@ -178,27 +184,32 @@ def start_tile(source: str, aux: str | None, l2a: str, grid: TileGrid, blocking:
 def gather(source: str | TileReader, block: Block, begin: Mapping[str, Any]) -> BlockStatistics:
     """Return what a block of 20 m pixels says for its tile (step L2A_DDV)."""
     return stage.gather(
-        open_tile(source), begin["conditions"], _terrain(begin["aux"]), _window(block), _rules(begin["aux"])
-    )
+        open_tile(source), begin["conditions"], _terrain(begin["aux"]), _window(block), _rules(begin["aux"]),
+        begin["corrections"],
+    )  # fmt: skip
 
 
 def solve(begin: Mapping[str, Any], statistics: Sequence[BlockStatistics]) -> AtmosphereState:
     """Settle aerosol, water vapour and cloud shadows of a tile (step L2A_AOT_WV)."""
-    return stage.solve(begin["conditions"], statistics)
+    return stage.solve(begin["conditions"], statistics, begin["corrections"])
 
 
 def write_surface(source: str, l2a: str, block: Block, begin: Mapping[str, Any], state: AtmosphereState) -> Record:
-    """Make one block of a surface product, write its chunks and return its record (step L2A_AC)."""
-    out = stage.correct_block(open_tile(source), state, _terrain(begin["aux"]), _window(block), _rules(begin["aux"]))
-    write_block(l2a, out, dict.fromkeys(out, block.origin))
+    """Make one block of a surface product at all resolutions, write its chunks and return its record (step L2A_AC)."""
+    tile = open_tile(source)
+    cells = stage.cells_of(tile, _window(block))
     record: Record = {}
-    for path, values in out.items():
-        if path.startswith("measurements/"):
-            record |= _moments(values, f"r{block.resolution}m.{path.rsplit('/', 1)[1]}")
-    if block.resolution == 20:
-        record |= _moments(out[WVP], "wvp") | _moments(out[AOT], "aot")
-        counts = np.bincount(out[SCL].ravel(), minlength=stage.CLASSES)
-        record |= {f"scl.{PERCENTAGES[i]}": float(n) for i, n in enumerate(counts)}
+    aux, uncertainty = begin["aux"], begin["corrections"].uncertainty
+    for r, out in stage.correct_block(tile, state, _terrain(aux), cells, _rules(aux), uncertainty):
+        origin = tuple(o * cells.resolution // r for o in cells.origin)
+        write_block(l2a, out, dict.fromkeys(out, origin))
+        for path, values in out.items():
+            if path.startswith("measurements/"):
+                record |= _moments(values, f"r{r}m.{path.rsplit('/', 1)[1]}")
+        if r == 20 and SCL in out:
+            record |= _moments(out[WVP], "wvp") | _moments(out[AOT], "aot")
+            counts = np.bincount(out[SCL].ravel(), minlength=stage.CLASSES)
+            record |= {f"scl.{PERCENTAGES[i]}": float(n) for i, n in enumerate(counts)}
     return record
 
 
@@ -233,6 +244,9 @@ def indicators(begin: Mapping[str, Any], state: AtmosphereState, record: Mapping
         out[name] = record[f"{short}.sum"] / seen / 1000.0 if seen else settled[short]
     out["aot_uncertainty"] = float(np.sqrt((state.aerosol.sigma**2).mean()))
     out["water_vapour_uncertainty"] = state.vapour.sigma
+    out["aot_accuracy"] = percentage(out["aot_uncertainty"], out["aot_mean"])
+    out["water_vapour_accuracy"] = percentage(state.vapour.sigma, out["water_vapour_mean"])
+    out["radiative_transfer_accuracy"] = transfer_accuracy(state)
     out["ozone_mean"] = float(conditions.ozone.mean())
     return out
 
@@ -270,6 +284,7 @@ def finish_tile(l2a: str, begin: Mapping[str, Any], state: AtmosphereState, bloc
     attrs |= {
         "aot_retrieval_method": state.aerosol.method,
         "aot_cells": state.aerosol.cells,
+        "corrections": begin["corrections"].facts() | {"slopes": state.sloped, "cirrus_growth": dict(state.growth)},
         "aerosol_model": state.conditions.aerosol,
         "water_vapour_land": round(state.vapour.mean, 4),
         "generation_time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -284,14 +299,16 @@ def _attributes_of(url: str) -> dict[str, Any]:
     return dict(group.attrs.asdict()["s2dask"])  # type: ignore[arg-type]
 
 
-def make_surface(source: str, l2a: str, aux: str | None = None, blocking: Blocking | None = None) -> dict[str, Any]:
+def make_surface(
+    source: str, l2a: str, aux: str | None = None, blocking: Blocking | None = None, corrections: Corrections = DEFAULT
+) -> dict[str, Any]:
     """Make the surface product of a tile here and now, block after block; the result of `finish_tile`."""
     grid = open_tile(source).grid
     cut = blocking or default_blocking(grid)
-    begin = start_tile(source, aux, l2a, grid, cut)
+    begin = start_tile(source, aux, l2a, grid, cut, corrections)
     state = solve(begin, [gather(source, block, begin) for block in cut.blocks(grid, 20)])
-    blocks = [block for resolution in (10, 20, 60) for block in cut.blocks(grid, resolution)]
-    return finish_tile(l2a, begin, state, [write_surface(source, l2a, block, begin, state) for block in blocks])
+    blocks = [write_surface(source, l2a, block, begin, state) for block in cut.blocks(grid, 20)]
+    return finish_tile(l2a, begin, state, blocks)
 
 
 def _lazy_block(
@@ -300,8 +317,8 @@ def _lazy_block(
     tile, window = open_tile(source), _window(block)
     if name == "SCL":
         return stage.scene_class(tile, state, window, _rules(begin["aux"]))[0]
-    air = stage.air_above(tile, state, _terrain(begin["aux"]), window)
-    counts = stage.surface_reflectance(tile, state, air, name)
+    air = stage.air_above(tile, state, _terrain(begin["aux"]), stage.cells_of(tile, window))
+    counts = stage.surface_reflectance(tile, state, air, name, window.resolution)
     out = (counts.astype(np.float32) - 1000) * np.float32(1e-4)
     out[(counts == 0) | (counts == 65535)] = np.nan
     return out
@@ -312,6 +329,7 @@ def l2a_dataset(
     bands: Sequence[str] = ("B02", "B03", "B04", "B08"),
     aux: str | None = None,
     resolution: int | None = None,
+    corrections: Corrections = DEFAULT,
 ) -> xr.Dataset:
     """Return the surface reflectance of a tile lazily, from the functions of production, with nothing written.
 
@@ -325,6 +343,7 @@ def l2a_dataset(
         Folder with ``dem``, ``geoid`` and ``meteo``.
     resolution : int, optional
         [m]; default: the coarsest among the bands, 20 for ``SCL``.
+    corrections : Corrections
 
     Returns
     -------
@@ -337,9 +356,9 @@ def l2a_dataset(
         raise ConfigurationError(f"no {', '.join(bands)} at {size} m", str(source), "see s2dask.io.schema.L2A_BANDS")
     grid = open_tile(source).grid
     cut = default_blocking(grid)
-    token = tokenize(source, aux, grid)
+    token = tokenize(source, aux, grid, corrections)
     tag = f"T{grid.tile_id}-{token}"
-    begin = delayed(begin_tile, pure=True)(source, aux, dask_key_name=f"L2A_INIT-{tag}")
+    begin = delayed(begin_tile, pure=True)(source, aux, corrections, dask_key_name=f"L2A_INIT-{tag}")
     statistics = [
         delayed(gather)(source, block, begin, dask_key_name=f"L2A_DDV-{tag}-{block.name}")
         for block in cut.blocks(grid, 20)

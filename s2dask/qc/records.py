@@ -53,7 +53,7 @@ def combine(records: Iterable[Mapping[str, float]]) -> Record:
 
 
 def finalise(record: Mapping[str, float]) -> Record:
-    """Return mean, standard deviation and valid share [%] of every image in a combined record."""
+    """Return mean, standard deviation (of those with squares) and valid share [%] of every image of a record."""
     out: Record = {}
     for name in record:
         if not name.endswith(".valid"):
@@ -63,5 +63,6 @@ def finalise(record: Mapping[str, float]) -> Record:
         if n:
             mean = record[f"{prefix}.sum"] / n
             out[f"{prefix}.mean"] = mean
-            out[f"{prefix}.standard_deviation"] = max(record[f"{prefix}.square_sum"] / n - mean * mean, 0.0) ** 0.5
+            if f"{prefix}.square_sum" in record:
+                out[f"{prefix}.standard_deviation"] = max(record[f"{prefix}.square_sum"] / n - mean * mean, 0.0) ** 0.5
     return out

@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2dask.errors import InputMissing
+from s2dask.instrument import LINES_PER_PACKET
 from s2dask.instrument.telemetry import VCID_HALF_SCENE, half_scene
 from s2dask.instrument.timing import SCENE_SECONDS
-from s2dask.io.safe_archive import SafeArchive
-from s2dask.io.safe_l0 import DEGRADED, LOST, manifest_sizes
+from s2dask.io.safe_l0 import DEGRADED, LOST
+from s2dask.qc.checks import CheckResult
 from s2dask.release.jpeg2000 import write_jp2
 from s2dask.release.name_form import parse_iso
 from s2dask.release.names import DatastripName, GranuleName
 from s2dask.release.safe_l0_ancillary import annotation, write_ancillary
 from s2dask.release.safe_l0_manifest import Product, inventory, manifest
-from s2dask.release.safe_l0_reports import Inspection, report, sensor_inspections
+from s2dask.release.safe_l0_reports import sensor_inspections, write_item_reports
 from s2dask.release.safe_l0_strip import LOCATION, L0Strip, datastrip_facts, granule_facts
 from s2dask.release.safe_l0_xml import datastrip_metadata, granule_metadata
 from s2dask.release.safe_xml import write_document
@@ -102,7 +103,7 @@ def _write_granule(strip: L0Strip, detector: int, scene: int, target: Path, sche
     write_document(granule_metadata(granule_facts(strip, detector, scene)), folder / name.metadata)
     counts = [strip.counts(detector, b, scene) for b in strip.bands]
     lost, degraded = (sum(c[i] for c in counts) for i in (1, 2))
-    finish(product, folder, schemas, name, lost, degraded)
+    finish(product, folder, schemas, lost, degraded)
     return folder
 
 
@@ -117,7 +118,7 @@ def _write_datastrip(
         write_jp2(folder / "QI_DATA" / name.quicklook(band), picture, None, _PICTURE_CODING)
     write_document(datastrip_metadata(facts), folder / name.metadata)
     told = sensor_inspections(strip.attrs)
-    finish(product, folder, schemas, name, facts.degradation[1], facts.degradation[3], told)
+    finish(product, folder, schemas, facts.degradation[1], facts.degradation[3], told)
     return folder
 
 
@@ -129,8 +130,8 @@ def make_folders(folder: Path, parts: tuple[str, ...]) -> Path:
 
 
 def finish(
-    product: Product, folder: Path, schemas: str | Path | None, name: DatastripName | GranuleName, lost: int,
-    degraded: int, told: Sequence[Inspection] = (),
+    product: Product, folder: Path, schemas: str | Path | None, lost: int, degraded: int,
+    told: Sequence[CheckResult] = (),
 ) -> None:  # fmt: skip
     """Write schemas, manifest, reports and inventory, in this order: each looks at what is there."""
     if schemas is not None:
@@ -140,51 +141,6 @@ def finish(
                 raise InputMissing("a schema is missing", str(source), "give the folder of the mission's XSD files")
             shutil.copyfile(source, folder / "rep_info" / source.name.replace("S2_PDI_", "S2_"))
     write_document(manifest(product, folder), folder / "manifest.safe")
-    for checklist, inspections in _inspections(product, folder, lost, degraded, told).items():
-        file = name.report(checklist)
-        write_document(
-            report(file, product.name, product.kind, checklist, inspections, product.created), folder / "QI_DATA" / file
-        )
+    record = {"lost_packets": lost, "degraded_packets": degraded, "corrupted_packets": degraded}
+    write_item_reports(folder, record | {"missing_lines": LINES_PER_PACKET * lost}, told, product.created)
     write_document(inventory(product, folder), folder / "Inventory_Metadata.xml")
-
-
-def _inspections(
-    product: Product, folder: Path, lost: int, degraded: int, told: Sequence[Inspection]
-) -> dict[str, list[Inspection]]:
-    """Look at a product that is written, and return what is found by checklist; `told` is of its sensor."""
-    safe = SafeArchive.open(folder)
-    sizes = manifest_sizes(safe)
-    absent = [name for name in sizes if name not in safe.names]
-    wrong = [n for n in sizes if n not in absent and (folder / n).stat().st_size != sizes[n]]
-    metadata = (folder / product.metadata).is_file()
-    there = Inspection("checkMetadata", "Metadata check.", "Metadata file is present.", metadata)
-    start = product.start.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    general = [
-        Inspection("Lost_Packets", "Lost packets.", f"{lost} packets lost", lost == 0, (("LOST_PACKETS", str(lost)),)),
-        Inspection(
-            "Degraded_Packets", "Degraded packets.", f"{degraded} packets degraded", degraded == 0,
-            (("DEGRADED_PACKETS", str(degraded)),),
-        ),
-    ]  # fmt: skip
-    sensor = [
-        Inspection(
-            "Missing_Lines", "Missing lines.", f"{16 * lost} lines missing", lost == 0,
-            (("MISSING_LINES", str(16 * lost)),),
-        ),
-        Inspection("Sensing_Time", "Sensing time.", "Sensing time is valid", True, (("SENSING_TIME", start),)),
-        Inspection(
-            "Corrupted_ISP", "Corrupted packets.", f"{degraded} errors detected", degraded == 0,
-            (("CORRUPTED_ISP", str(degraded)),),
-        ),
-    ]  # fmt: skip
-    form = [
-        Inspection("checkSafeManifest", "Safe Manifest check.", "Safe manifest present.", True),
-        Inspection(
-            "hrefExist", "Checks if all external references are present in the product directory.",
-            f"{len(absent)} of {len(sizes)} references absent, {len(wrong)} of another size", not absent and not wrong,
-        ),
-    ]  # fmt: skip
-    return {
-        "FORMAT_CORRECTNESS": [*form, there], "GENERAL_QUALITY": [*general, there],
-        "SENSOR_QUALITY": [*sensor, *told, there],
-    }  # fmt: skip

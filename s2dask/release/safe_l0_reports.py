@@ -1,45 +1,25 @@
-"""Reports of the on-line quality control of granules and datastrips (OLQC_Report.xsd)."""
+"""What granules and datastrips are known to be, as checks of their reports (OLQC_Report.xsd)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final, cast
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
-from lxml import etree
-
-from s2dask.release.safe_xml import Element, add
-
-_NAMESPACE: Final = "http://gs2.esa.int/DATA_STRUCTURE/olqcReport"
-_TOOL: Final = "s2dask"
-CHECKLIST_VERSION: Final = "1.0"
-
-
-@dataclass(frozen=True, slots=True)
-class Inspection:
-    """One check of a checklist.
-
-    Attributes
-    ----------
-    id, title, message : str
-    passed : bool
-    values : tuple of (str, str)
-        Names and values that the message is about.
-    """
-
-    id: str
-    title: str
-    message: str
-    passed: bool
-    values: tuple[tuple[str, str], ...] = ()
+from s2dask.qc.checklists import load_checklists
+from s2dask.qc.checks import CheckResult, Status
+from s2dask.qc.engine import check_item
+from s2dask.qc.items import open_items
+from s2dask.qc.olqc import write_reports
 
 
-def sensor_inspections(attrs: Mapping[str, Any]) -> list[Inspection]:
-    """Return the checks of a datastrip's datation and ancillary data, under the names of real reports.
+def sensor_inspections(attrs: Mapping[str, Any]) -> list[CheckResult]:
+    """Return what is known of a datastrip's datation and ancillary data, under the names of real reports.
 
     Parameters
     ----------
     attrs : mapping
-        Of the store of L0: ``datation``, ``degraded``, ``downlink``.
+        Of its store: ``datation``, ``degraded``, ``downlink``.
     """
     datation, degraded = attrs.get("datation") or {}, [str(reason) for reason in attrs.get("degraded") or ()]
     sync, rms = bool(datation.get("gps_sync", True)), 1e-9 * float(datation.get("residual_rms", 0.0))
@@ -47,121 +27,55 @@ def sensor_inspections(attrs: Mapping[str, Any]) -> list[Inspection]:
     bad = [reason for reason in degraded if reason.startswith("datation")]
     sad = [reason for reason in degraded if reason not in bad]
     heard = (attrs.get("downlink") or {}).get("virtual_channels", {})
-    return [
-        Inspection(
-            "Datation_Model_GPS_SYNC", "Check the correctness of the Datation model with GPS_SYNC.",
-            "GPS is synchronized." if sync else "GPS is not synchronized.", sync,
-        ),
-        Inspection(
-            "Datation_Model_RMOY", "Check the correctness of the Datation model with RMOY.",
-            "; ".join(bad) or (f"RMOY is {rms:.3e} s" if regression else "RMOY not found in dataset"), not bad,
-            (("RMOY", f"{rms:.3e}"),) if regression else (),
-        ),
-        Inspection(
-            "Degraded_SAD", "Check that the ancillary data suffice.", "; ".join(sad) or "No Degraded SAD", not sad
-        ),
-        *(
-            Inspection(
-                f"Downlink_VC{virtual}", "Frames of the session on a virtual channel.",
-                f"{r['frames']} frames came, {r['missing_frames']} are missing in {r['gaps']} gaps",
-                not r["missing_frames"],
-                (
-                    ("FRAMES", str(r["frames"])), ("MISSING_FRAMES", str(r["missing_frames"])),
-                    ("GAPS", str(r["gaps"])), ("DOWNLINK_START", r["start"] or ""), ("DOWNLINK_STOP", r["stop"] or ""),
-                ),
-            )
-            for virtual, r in heard.items()
-        ),
-    ]  # fmt: skip
+    rmoy = f"RMOY is {rms:.3e} s" if regression else "RMOY not found in dataset"
+    out = [
+        _known("Datation_Model_GPS_SYNC", "GPS is synchronized." if sync else "GPS is not synchronized.", sync),
+        _known("Datation_Model_RMOY", "; ".join(bad) or rmoy, not bad, (("RMOY", f"{rms:.3e}"),) if regression else ()),
+        _known("Degraded_SAD", "; ".join(sad) or "No Degraded SAD", not sad),
+    ]
+    for virtual, r in heard.items():
+        message = f"{r['frames']} frames came, {r['missing_frames']} are missing in {r['gaps']} gaps"
+        values = (
+            ("FRAMES", str(r["frames"])), ("MISSING_FRAMES", str(r["missing_frames"])), ("GAPS", str(r["gaps"])),
+            ("DOWNLINK_START", r["start"] or ""), ("DOWNLINK_STOP", r["stop"] or ""),
+        )  # fmt: skip
+        found = _known(f"Downlink_VC{virtual}", message, not r["missing_frames"], values)
+        out.append(replace(found, title="Frames of the session on a virtual channel. "))
+    return out
 
 
-def _seconds(moment: datetime) -> str:
-    return f"UTC={moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
+def _known(name: str, message: str, passed: bool, values: tuple[tuple[str, str], ...] = ()) -> CheckResult:
+    status: Status = "PASSED" if passed else "FAILED"
+    return CheckResult(name, "SENSOR_QUALITY", "", "informative", status, None, message, values=values)
 
 
-def _milliseconds(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
-
-
-def _put(parent: Element, tag: str, text: object = None, /, **attributes: object) -> Element:
-    return add(parent, f"{{{_NAMESPACE}}}{tag}", text, **attributes)
-
-
-def _header(root: Element, file: str, product: str, moment: datetime) -> None:
-    """Append what every Earth Explorer file says of itself."""
-    header = _put(_put(root, "Earth_Explorer_Header"), "Fixed_Header")
-    _put(header, "File_Name", file)
-    _put(header, "File_Description", f"Report produced by {_TOOL}")
-    _put(header, "Notes", "")
-    _put(header, "Mission", product[:3])
-    _put(header, "File_Class", "OPER")
-    _put(header, "File_Type", "REP_OLQCPA")
-    validity = _put(header, "Validity_Period")
-    _put(validity, "Validity_Start", _seconds(moment))
-    _put(validity, "Validity_Stop", "UTC=2100-01-01T00:00:00")
-    _put(header, "File_Version", "1")
-    source = _put(header, "Source")
-    _put(source, "System", _TOOL)
-    _put(source, "Creator", _TOOL)
-    _put(source, "Creator_Version", CHECKLIST_VERSION)
-    _put(source, "Creation_Date", _seconds(moment))
-
-
-def report(
-    file: str, product: str, kind: str, checklist: str, inspections: Sequence[Inspection], moment: datetime
-) -> etree._Element:
-    """Return the report of one checklist.
+def write_item_reports(
+    folder: Path, record: Mapping[str, float], told: Sequence[CheckResult], moment: datetime
+) -> None:
+    """Check a granule or datastrip that is written, and write its reports into its ``QI_DATA``.
 
     Parameters
     ----------
-    file : str
-        Name of the report.
-    product : str
-        Identifier of what was checked.
-    kind : str
-        ``Granule`` or ``Datastrip``.
-    checklist : str
-        ``FORMAT_CORRECTNESS`` ….
-    inspections : sequence of Inspection
+    folder : Path
+        Of the granule or datastrip; its manifest is there.
+    record : mapping
+        What its metadata do not tell: ``lost_packets``, ``missing_lines`` ….
+    told : sequence of CheckResult
+        What is known better than from its metadata, and what no checklist has.
     moment : datetime
-        When it was checked.
+        Stated as that of the checks; durations are left out: the same bytes at every run.
     """
-    root = etree.Element(f"{{{_NAMESPACE}}}Earth_Explorer_File", nsmap=cast("dict[str, str]", {None: _NAMESPACE}))
-    _header(root, file, product, moment)
-    status = "PASSED" if all(i.passed for i in inspections) else "FAILED"
-    block = _put(root, "Data_Block", type="xml")
-    body = _put(block, "report", gippVersion=CHECKLIST_VERSION, globalStatus=status, date=_milliseconds(moment))
-    listed, level = _put(body, "checkList"), product.split("_")[3][1:]
-    _put(listed, "parentID", f"{_TOOL}_{checklist}")
-    _put(listed, "name", checklist)
-    _put(listed, "version", CHECKLIST_VERSION)
-    _put(
-        listed,
-        "item",
-        url=f"./{product}/",
-        className=f"PDI Level-{level} {kind} Folder",
-        name=product,
-        **{"class": f"http://www.esa.int/s2#pdi_level_{level.lower()}_{kind.lower()}_container"},
-    )
-    for inspection in inspections:
-        check = _put(listed, "check")
-        _put(
-            check,
-            "inspection",
-            creation=_milliseconds(moment),
-            duration="0",
-            execution=_milliseconds(moment),
-            id=inspection.id,
-            item=product,
-            itemURL=f"./{product}/",
-            name=inspection.title,
-            priority="5",
-            processingStatus="done",
-            status="PASSED" if inspection.passed else "FAILED",
-        )
-        _put(check, "message", inspection.message, contentType="text/plain")
-        if inspection.values:
-            extra = _put(check, "extraValues")
-            for name, value in inspection.values:
-                _put(extra, "value", value, name=name)
-    return root
+    lists = load_checklists()
+    (item,) = open_items(str(folder), lists.inputs, look=False)
+    made = check_item(replace(item, record=dict(record)), lists)
+    known = {result.id: result for result in told}
+    results = []
+    for result in made.results:
+        better = known.pop(result.id, None) if result.checklist == "SENSOR_QUALITY" else None
+        if better is not None:
+            result = replace(  # noqa: PLW2901  # the same check, with what is known better
+                result, status=better.status, message=better.message, values=better.values, done=True
+            )
+        results.append(replace(result, milliseconds=0.0))
+    results += [replace(result, level=item.level) for result in known.values()]
+    write_reports([replace(made, results=tuple(results), moment=moment)], folder / "QI_DATA")

@@ -136,7 +136,7 @@ def write_granule(
     facts = granule_facts(strip, detector, scene)
     write_document(granule_metadata(facts, name, list(counts)), target / name.metadata)
     lost, degraded = (sum(found[i] for found in counts.values()) for i in (1, 2))
-    finish(describe(strip, "Granule", name, detector, scene), target, schemas, name, lost, degraded)
+    finish(describe(strip, "Granule", name, detector, scene), target, schemas, lost, degraded)
     return counts
 
 
@@ -169,7 +169,7 @@ def write_datastrip(
     metadata = datastrip_metadata(facts, name, strip.attrs[RADIOMETRY], unit(str(strip.attrs["unit"])))
     write_document(metadata, target / name.metadata)
     told = sensor_inspections(strip.attrs)
-    finish(describe(strip, "Datastrip", name), target, schemas, name, facts.degradation[1], facts.degradation[3], told)
+    finish(describe(strip, "Datastrip", name), target, schemas, facts.degradation[1], facts.degradation[3], told)
     return target
 
 

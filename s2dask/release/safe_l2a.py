@@ -24,6 +24,12 @@ _PERCENTAGES: Final = (
     ("THIN_CIRRUS_PERCENTAGE", (10,)),
     ("SNOW_ICE_PERCENTAGE", (11,)),
 )
+_ACCURACIES: Final = {
+    "RADIATIVE_TRANSFER_ACCURACY": "radiative_transfer_accuracy",
+    "WATER_VAPOUR_RETRIEVAL_ACCURACY": "water_vapour_accuracy",
+    "AOT_RETRIEVAL_ACCURACY": "aot_accuracy",
+}
+"""Fields of the metadata, 0 to 100 %, and where the record of a tile tells them; 0 where it does not, as ESA's."""
 _CLOUDS: Final = (8, 9, 10)
 _WATER: Final = 6
 _AOT_METHODS: Final = {"DDV": "SEN2COR_DDV", "DDV+CAMS": "SEN2COR_DDV", "SEN2COR_DDV": "SEN2COR_DDV", "CAMS": "CAMS"}
@@ -63,19 +69,13 @@ def _image_content(store: TileStore, degraded: float) -> dict[str, float | str]:
     classes = store.read(SCENE_CLASSES.format(r=20))
     out: dict[str, float | str] = dict(class_percentages(classes))
     out["DEGRADED_MSI_DATA_PERCENTAGE"] = degraded
-    out |= dict.fromkeys(
-        ("RADIATIVE_TRANSFER_ACCURACY", "WATER_VAPOUR_RETRIEVAL_ACCURACY", "AOT_RETRIEVAL_ACCURACY"), 0.0
-    )
+    record = a.get("record") or {}
+    out |= {name: float(record.get(key, 0.0)) for name, key in _ACCURACIES.items()}
     out["AOT_RETRIEVAL_METHOD"] = _AOT_METHODS.get(str(a.get("aot_retrieval_method")), "DEFAULT")
     valid = classes > 0
     for name, short in (("GRANULE_MEAN_AOT", "aot"), ("GRANULE_MEAN_WV", "wvp")):
         layer = store.read(f"quality/atmosphere/r20m/{short}")
         out[name] = float(layer[valid].mean()) / 1000.0 if valid.any() else 0.0
-    record = a.get("record") or {}
-    for name, what in (("AOT_RETRIEVAL_ACCURACY", "aot"), ("WATER_VAPOUR_RETRIEVAL_ACCURACY", "water_vapour")):
-        if f"{what}_uncertainty" in record:
-            relative = 100.0 * record[f"{what}_uncertainty"] / max(record[f"{what}_mean"], 1e-3)
-            out[name] = round(min(relative, 100.0), 3)
     ozone = record.get("ozone_mean")
     out["OZONE_SOURCE"] = "AUX_ECMWFT" if ozone is not None else "OTHER"
     out["OZONE_VALUE"] = float(ozone) if ozone is not None else 0.0

@@ -29,9 +29,18 @@ from s2dask.release.safe_xml import (
 from s2dask.release.tile_store import TileStore, iso
 
 _SCENE_CLASSES: Final = (
-    "SC_NODATA", "SC_SATURATED_DEFECTIVE", "SC_DARK_FEATURE_SHADOW", "SC_CLOUD_SHADOW", "SC_VEGETATION",
-    "SC_NOT_VEGETATED", "SC_WATER", "SC_UNCLASSIFIED", "SC_CLOUD_MEDIUM_PROBA", "SC_CLOUD_HIGH_PROBA",
-    "SC_THIN_CIRRUS", "SC_SNOW_ICE",
+    "SC_NODATA",
+    "SC_SATURATED_DEFECTIVE",
+    "SC_DARK_FEATURE_SHADOW",
+    "SC_CLOUD_SHADOW",
+    "SC_VEGETATION",
+    "SC_NOT_VEGETATED",
+    "SC_WATER",
+    "SC_UNCLASSIFIED",
+    "SC_CLOUD_MEDIUM_PROBA",
+    "SC_CLOUD_HIGH_PROBA",
+    "SC_THIN_CIRRUS",
+    "SC_SNOW_ICE",
 )
 _FOOTPRINT_STEPS: Final = 4
 
@@ -133,7 +142,12 @@ def _quality(root: etree._Element, store: TileStore, quality: dict[str, float | 
     inspections = add(checks, "Quality_Inspections")
     for name, status in checklists(store).items():
         add(inspections, "quality_check", status, checkType=name)
-    add(checks, "Failed_Inspections")
+    failed = [name for name, status in checklists(store).items() if status != "PASSED"]
+    reports = add(checks, "Failed_Inspections")
+    if failed:
+        report = add(reports, "Granule_Report", granuleId=store.names.tile)
+        for name in failed:
+            add(report, "REPORT_FILENAME", f"{store.names.granule_folder}/QI_DATA/{name}.xml")
     if store.level == "L2A":
         image = add(out, "Image_Content_QI")
         for name, value in quality.items():
@@ -141,9 +155,7 @@ def _quality(root: etree._Element, store: TileStore, quality: dict[str, float | 
                 add(image, name, value if isinstance(value, str) else f"{value:.6f}")
 
 
-def product_metadata(
-    store: TileStore, images: Sequence[str], quality: dict[str, float | str]
-) -> etree._Element:
+def product_metadata(store: TileStore, images: Sequence[str], quality: dict[str, float | str]) -> etree._Element:
     """Return MTD_MSIL1C.xml or MTD_MSIL2A.xml.
 
     Parameters

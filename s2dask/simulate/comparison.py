@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter, maximum_filter
 from s2dask.instrument import BANDS, unit
 from s2dask.io import schema
 from s2dask.io.storage import open_array, zarr_store
+from s2dask.simulate.sky import AEROSOL_SCALE, WATER_SCALE
 from s2dask.simulate.truth import COLUMN_STEP, LINE_STEP, MATCH_BAND, SAMPLE
 
 Image = NDArray[np.float64]
@@ -129,9 +130,9 @@ def _covered(truth: Truth, band: str) -> NDArray[np.bool_]:
 
 
 def geolocation(l1c: str, truth: Truth) -> Geolocation:
-    """Match patches of an orthoimage to the true image by least squares: gain, offset and shift at once."""
+    """Match patches of an orthoimage to the true image by least squares: gain, offset, both by height, and shift."""
     seen = _reflectance(l1c, 10, MATCH_BAND, 1)
-    true = truth["match/image"]
+    true, height = truth["match/image"], truth["match/height"]
     hidden = np.kron(_covered(truth, MATCH_BAND), np.ones((SAMPLE // 10,) * 2, bool))[: seen.shape[0], : seen.shape[1]]
     hidden |= ~np.isfinite(seen)
     smooth, soft = gaussian_filter(true, 1.5), gaussian_filter(np.where(hidden, true, seen), 1.5)
@@ -142,8 +143,11 @@ def geolocation(l1c: str, truth: Truth) -> Geolocation:
             cut = (slice(r, r + PATCH), slice(c, c + PATCH))
             if hidden[cut].any() or smooth[cut].std() < 0.01:
                 continue
-            design = np.stack([np.ones(PATCH * PATCH), *(v[cut].ravel() for v in (smooth, right, down))], -1)
-            _, gain, east, south = np.linalg.lstsq(design, soft[cut].ravel(), rcond=None)[0]
+            # the air above brightens and dims a place by its height
+            above = height[cut] - height[cut].mean()
+            parts = smooth[cut], right[cut], down[cut], above, above * smooth[cut]
+            design = np.stack([np.ones(PATCH * PATCH), *(part.ravel() for part in parts)], -1)
+            _, gain, east, south, *_ = np.linalg.lstsq(design, soft[cut].ravel(), rcond=None)[0]
             # an image moved by d shows at x what the truth has at x - d
             shifts.append((-10.0 * east / gain, 10.0 * south / gain))
     moved = np.array(shifts).reshape(-1, 2)
@@ -190,13 +194,15 @@ def band_errors(l1b: str, l1c: str, l2a: str, truth: Truth, band: str) -> BandEr
 
 
 def atmosphere_errors(l2a: str, truth: Truth) -> tuple[float, float]:
-    """Return the error of the mean aerosol optical thickness, and the rms error of water vapour on clear land [cm]."""
+    """Return the mean error of aerosol optical thickness, and the rms error of water vapour on clear land [cm]."""
     step, hidden = SAMPLE // 20, _covered(truth, "B8A")
     aot = _stored(l2a, "quality/atmosphere/r20m/aot", step) / 1000.0
     water = _stored(l2a, "quality/atmosphere/r20m/wvp", step) / 1000.0
-    expected = truth.attrs["water_vapour"] * np.exp(-truth["window/r20m/height"] / 2000.0)
+    height = truth["window/r20m/height"]
+    haze = truth.attrs["aot"] * np.exp(-height / AEROSOL_SCALE)
+    expected = truth.attrs["water_vapour"] * np.exp(-height / WATER_SCALE)
     land = (truth["window/r20m/class"] > 0) & ~hidden & (water > 0)
-    return float(aot[aot > 0].mean() - truth.attrs["aot"]), _rmse(np.where(land, water - expected, np.nan))
+    return float((aot - haze)[aot > 0].mean()), _rmse(np.where(land, water - expected, np.nan))
 
 
 def cloud_confusion(l1c: str, l2a: str, truth: Truth) -> Confusion:

@@ -1,7 +1,8 @@
 """From ground to radiance: rays traced to the terrain on a coarse grid of the image, then pixels on their own rays."""
 
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import Final, NamedTuple
 
 import erfa
 import numpy as np
@@ -11,10 +12,11 @@ from s2dask.auxdata.time import NANO, gps_to_utc
 from s2dask.instrument import BANDS, unit
 from s2dask.instrument.solar import reflectance_conversion
 from s2dask.kernels import kernel
-from s2dask.simulate.landscape import CELL, CLOUD_HEIGHT, METRES_PER_DEGREE, SHADE, Landscape, bilinear
+from s2dask.simulate import ground_light
+from s2dask.simulate.landscape import CELL, CLOUD_HEIGHT, METRES_PER_DEGREE, SHADE, Landscape, bilinear, blurred, sample
 from s2dask.simulate.options import SimulationOptions
 from s2dask.simulate.platform import Platform, line_seconds
-from s2dask.simulate.sky import forward, sun_position
+from s2dask.simulate.sky import at_sensor, direct_light, forward, sun_position
 from s2dask.simulate.spectra import cloud_reflectance
 
 Array = NDArray[np.float64]
@@ -26,6 +28,8 @@ LEVELS: Final = np.array([0.0, 1200.0, 2400.0])
 """Ellipsoidal heights at which rays are met [m]."""
 GEOID: Final = (48.0, 0.35, -0.20)
 """Height of the simulated geoid at the window's centre [m] and its slope [m/deg] to east and north."""
+DEGREE: Final = 3
+"""Of the polynomials in the height that stand for the sky."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,51 +133,62 @@ def shadow_shift(sun: tuple[Array, Array], lat: Array) -> tuple[Array, Array]:
 def _node_table(
     nodes: Nodes, options: SimulationOptions, band: str, date: int, top: float
 ) -> tuple[NDArray[np.float64], tuple[float, float]]:
-    """Stack what the pixel kernel mixes between nodes (quantity, line, column), and the shadow's shift."""
+    """Stack what the pixel kernel mixes between nodes (line, column, quantity), and the shadow's shift."""
     lon, lat = nodes.ground(0.0)
     sun = sun_position(date, lon, lat)
     view = (nodes.view[0], nodes.view[1])
-    heights = np.array([0.0, 0.5 * top, top])
-    to_power = np.linalg.inv(np.vander(heights, 3, increasing=True))
-    at_heights = [forward(options, band, sun, view, np.asarray(h)) for h in heights]
+    heights = 0.5 * top * (1 - np.cos(np.pi * (np.arange(DEGREE + 1) + 0.5) / (DEGREE + 1)))
+    powers = np.arange(DEGREE + 1)
+    to_power = np.linalg.inv(np.vander(heights / top, DEGREE + 1, increasing=True)) / float(top) ** powers[:, None]
+    at_heights = []
+    for height in heights:
+        path, through, albedo, gas = forward(options, band, sun, view, np.asarray(height))
+        share = direct_light(options, band, sun[0], view[0], np.asarray(height))[2]
+        parts = gas * path, through * share, through * (1 - share), albedo, np.log(gas)
+        at_heights.append([np.broadcast_to(part, lon.shape) for part in parts])
     rows = [*nodes.path]
-    for k in range(4):
-        rows.extend(np.tensordot(to_power, np.stack([np.broadcast_to(c[k], lon.shape) for c in at_heights]), 1))
+    for k in range(len(at_heights[0])):
+        rows.extend(np.tensordot(to_power, np.stack([parts[k] for parts in at_heights]), 1))
     cloud = forward(options, band, sun, view, np.asarray(CLOUD_HEIGHT))
-    rho = cloud_reflectance(band)
-    rows.append(cloud[3] * (cloud[0] + cloud[1] * rho / (1 - cloud[2] * rho)))
+    rows.append(at_sensor(cloud, np.asarray(cloud_reflectance(band))))
     rows.append(np.cos(np.radians(sun[0])) * sun_radiance(options, band, date))
     middle = lon.shape[0] // 2, lon.shape[1] // 2
     shift = shadow_shift((sun[0][middle], sun[1][middle]), lat[middle])
-    return np.ascontiguousarray(np.stack(rows)), (float(shift[0]), float(shift[1]))
+    return np.ascontiguousarray(np.stack(rows, -1)), (float(shift[0]), float(shift[1]))
 
 
 @kernel
 def _mix(table, v, i, out):  # type: ignore[no-untyped-def]
-    for q in range(table.shape[0]):
-        for n in range(table.shape[2]):
-            out[q, n] = table[q, i, n] * (1.0 - v) + table[q, i + 1, n] * v
+    for n in range(table.shape[1]):
+        for q in range(table.shape[2]):
+            out[n, q] = table[i, n, q] * (1.0 - v) + table[i + 1, n, q] * v
 
 
 @kernel
-def _render(table, per_line, per_column, first, field, frame, opacity, cloud_frame, heights, relief, geoid, shift, out):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Radiance of every pixel (line, useful column) from line `first` on."""
-    row = np.empty((table.shape[0], table.shape[2]))
-    q = np.empty(table.shape[0])
+def _cubic(q, k, h):  # type: ignore[no-untyped-def]
+    return q[k] + h * (q[k + 1] + h * (q[k + 2] + h * q[k + 3]))
+
+
+@kernel
+def _render(table, step, first, fields, alone, heights, relief, geoid, shift, out):  # type: ignore[no-untyped-def]
+    """Radiance of every pixel (line, useful column) from line `first` on; `fields` as `Fields`."""
+    field, frame, opacity, cloud_frame, around, near_frame = fields
+    row = np.empty((table.shape[1], table.shape[2]))
+    q = np.empty(table.shape[2])
     west, north = relief[0], relief[1]
     east, south = west + relief[2] * (heights.shape[1] - 1), north - relief[3] * (heights.shape[0] - 1)
     hc = 2200.0
     for r in range(out.shape[0]):
-        y = (first + r) / per_line
-        i = min(int(y), table.shape[1] - 2)
+        y = (first + r) / step[0]
+        i = min(int(y), table.shape[0] - 2)
         _mix(table, y - i, i, row)
         h = geoid[0]
         for c in range(out.shape[1]):
-            x = c / per_column
-            n = min(int(x), table.shape[2] - 2)
+            x = c / step[1]
+            n = min(int(x), table.shape[1] - 2)
             u = x - n
-            for k in range(table.shape[0]):
-                q[k] = row[k, n] * (1.0 - u) + row[k, n + 1] * u
+            for k in range(table.shape[2]):
+                q[k] = row[n, k] * (1.0 - u) + row[n + 1, k] * u
             lon, lat, land = 0.0, 0.0, 0.0
             for _ in range(12):
                 lon, lat = q[0] + h * (q[1] + h * q[2]), q[3] + h * (q[4] + h * q[5])
@@ -187,18 +202,37 @@ def _render(table, per_line, per_column, first, field, frame, opacity, cloud_fra
                 if abs(change) < 0.02:
                     break
             shade = bilinear(opacity, cloud_frame, lon + (hc - h) * shift[0], lat + (hc - h) * shift[1])
-            rho = bilinear(field, frame, lon, lat) * (1.0 - 0.65 * shade)
-            path, through = q[6] + h * (q[7] + h * q[8]), q[9] + h * (q[10] + h * q[11])
-            albedo, gas = q[12] + h * (q[13] + h * q[14]), q[15] + h * (q[16] + h * q[17])
-            toa = gas * (path + through * rho / (1.0 - albedo * rho))
-            cover = bilinear(
-                opacity, cloud_frame, q[0] + hc * (q[1] + hc * q[2]), q[3] + hc * (q[4] + hc * q[5])
-            )
-            out[r, c] = (toa + cover * (q[18] - toa)) * q[19]
+            lit = bilinear(field, frame, lon, lat) * (1.0 - 0.65 * shade)
+            near = lit if alone else bilinear(around, near_frame, lon, lat)
+            seen = _cubic(q, 10, h) * lit + _cubic(q, 14, h) * near
+            toa = _cubic(q, 6, h) + np.exp(_cubic(q, 22, h)) * seen / (1.0 - _cubic(q, 18, h) * near)
+            cover = bilinear(opacity, cloud_frame, q[0] + hc * (q[1] + hc * q[2]), q[3] + hc * (q[4] + hc * q[5]))
+            out[r, c] = (toa + cover * (q[26] - toa)) * q[27]
 
 
 if (CLOUD_HEIGHT, SHADE) != (2200.0, 0.65):  # pragma: no cover - the kernel holds the two as literals
     raise RuntimeError("the kernel of s2dask.simulate.imaging and the landscape disagree")
+
+
+class Fields(NamedTuple):
+    """What a band sees of the ground and the clouds, each with the frame of its lattice.
+
+    Attributes
+    ----------
+    lit : (row, column) float32 [1]
+        Surface reflectance times the light on it over that on level ground, as the instrument blurs it.
+    opacity : (row, column) float32 [1]
+        Of the clouds, blurred.
+    around : (row, column) float32 [1]
+        Mean of what `lit` is before it is blurred, over a kilometre to every side.
+    """
+
+    lit: NDArray[np.float32]
+    lit_frame: Array
+    opacity: NDArray[np.float32]
+    opacity_frame: Array
+    around: NDArray[np.float32]
+    around_frame: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,23 +259,52 @@ class Camera:
         b = unit(self.options.unit).bands[band]
         return 0.5 * (b.psf_sigma_lines + b.psf_sigma_columns) * BANDS[band].resolution
 
-    def fields(self, band: str) -> tuple[NDArray[np.float32], Array, NDArray[np.float32], Array]:
-        """Return blurred surface reflectance and cloud opacity of a band, each with the frame of its lattice."""
-        opacity = self.landscape.opacity(0.45 * BANDS[band].resolution)
-        return (*self.landscape.reflectance(band, max(self.psf(band), 0.3 * CELL)), *opacity)
+    @cached_property
+    def slopes(self) -> ground_light.Slopes:
+        """The lie of the land."""
+        geoid = geoid_height(*self._posts(), self.centre)
+        return ground_light.lie(self.landscape.heights, self.landscape.relief, geoid, self.date)
 
-    def radiance(
-        self, band: str, nodes: Nodes, lines: int, fields: tuple, first: float = 0.0  # type: ignore[type-arg]
-    ) -> NDArray[np.float32]:
+    def _posts(self) -> tuple[Array, Array]:
+        """Return longitude and latitude of the posts of the relief [deg]."""
+        relief = self.landscape.relief
+        lon, lat = np.meshgrid(relief.longitudes(), relief.latitudes())
+        return lon, lat
+
+    def _light(self, band: str, around: NDArray[np.float32], frame: Array) -> NDArray[np.float32]:
+        """Return the light on the posts of the relief over that on level ground."""
+        at_posts = sample(around, frame, *self._posts())
+        return ground_light.light_on(self.slopes, self.options, band, at_posts).astype(np.float32)
+
+    def fields(self, band: str) -> Fields:
+        """Return what a band sees of the ground and the clouds."""
+        lattice, image = self.landscape.surface, self.landscape.image(band)
+        around = ground_light.surroundings(image, lattice, CELL)
+        if self.options.slopes:
+            light = self._light(band, *around)
+            ground_light.shine(image, lattice.frame(), light, self.landscape.relief.frame())
+            around = ground_light.surroundings(image, lattice, CELL)
+        opacity = self.landscape.opacity(0.45 * BANDS[band].resolution)
+        return Fields(*blurred(image, lattice, self._spread(band)), *opacity, *around)
+
+    def _spread(self, band: str) -> float:
+        """Return the deviation of the point spread of a band on the ground [m], as much of it as the lattice shows."""
+        return max(self.psf(band), 0.3 * CELL)
+
+    def surface(self, band: str, lon: Array, lat: Array) -> Array:
+        """Return the surface reflectance of a band at places, as the instrument blurs it."""
+        box = float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
+        return sample(*self.landscape.reflectance(band, self._spread(band), box), lon, lat)
+
+    def radiance(self, band: str, nodes: Nodes, lines: int, fields: Fields, first: float = 0.0) -> NDArray[np.float32]:
         """Return the radiance (line, useful column) float32 [W m-2 sr-1 um-1] of a band and detector from a line on."""
         top = float(self.landscape.heights.max()) + 120.0
         table, shift = _node_table(nodes, self.options, band, self.date, max(top, 300.0))
         out = np.empty((lines, BANDS[band].useful_columns), np.float32)
         geoid = np.array([*GEOID, *self.centre])
-        field, frame, opacity, cloud_frame = fields
         _render(
-            table, nodes.line[1], nodes.column[1], first, field, frame, opacity, cloud_frame, self.landscape.heights,
-            self.landscape.relief.frame(), geoid, np.array(shift), out,
+            table, (nodes.line[1], nodes.column[1]), first, tuple(fields), not self.options.surroundings,
+            self.landscape.heights, self.landscape.relief.frame(), geoid, np.array(shift), out,
         )  # fmt: skip
         return out
 

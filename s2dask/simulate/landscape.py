@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,21 @@ def bilinear(field, frame, lon, lat):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _sample(field, frame, lon, lat, out):  # type: ignore[no-untyped-def]
+    for i in range(lon.size):
+        out[i] = bilinear(field, frame, lon[i], lat[i])
+
+
+def sample(
+    field: NDArray[Any], frame: NDArray[np.float64], lon: NDArray[np.float64], lat: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return a lattice's values at places, bilinear."""
+    out = np.empty(lon.size)
+    _sample(field, frame, lon.ravel(), lat.ravel(), out)
+    return out.reshape(lon.shape)
+
+
+@kernel
 def _island(lon, lat, centre, radius, peak, rough, ridge, out):  # type: ignore[no-untyped-def]
     """Heights of the island above the sea, 0 in the sea."""
     scale = np.cos(np.radians(centre[1]))
@@ -119,23 +134,30 @@ def _classify(lon, lat, heights, frame, fine, broad, classes, texture):  # type:
 @kernel
 def _render(classes, texture, spectrum_of, amplitude, out):  # type: ignore[no-untyped-def]
     """Reflectance of the lattice in one band."""
+    known = np.empty((spectrum_of.size, 256), out.dtype)
+    for k in range(known.shape[0]):
+        for t in range(256):
+            known[k, t] = spectrum_of[k] * (1.0 + amplitude[k] * (t / 127.5 - 1.0))
     for r in range(classes.shape[0]):
         for c in range(classes.shape[1]):
-            k = classes[r, c]
-            out[r, c] = spectrum_of[k] * (1.0 + amplitude[k] * (texture[r, c] / 127.5 - 1.0))
+            out[r, c] = known[classes[r, c], texture[r, c]]
 
 
 @kernel
 def _blur_rows(field, weights, out):  # type: ignore[no-untyped-def]
     half = weights.size // 2
     rows, columns = field.shape
+    padded = np.empty(columns + 2 * half, field.dtype)
     for r in range(rows):
+        padded[:half], padded[columns + half :] = field[r, 0], field[r, columns - 1]
+        padded[half : columns + half] = field[r]
+        line = out[r]
         for c in range(columns):
-            out[r, c] = field[r, c] * weights[half]
+            line[c] = field[r, c] * weights[half]
         for k in range(1, half + 1):
-            w = weights[half + k]
+            w, left, right = weights[half + k], padded[half - k :], padded[half + k :]
             for c in range(columns):
-                out[r, c] += w * (field[r, max(c - k, 0)] + field[r, min(c + k, columns - 1)])
+                line[c] += w * (left[c] + right[c])
 
 
 @kernel
@@ -143,13 +165,13 @@ def _blur_columns(field, weights, out):  # type: ignore[no-untyped-def]
     half = weights.size // 2
     rows, columns = field.shape
     for r in range(rows):
+        line, here = out[r], field[r]
         for c in range(columns):
-            out[r, c] = field[r, c] * weights[half]
+            line[c] = here[c] * weights[half]
         for k in range(1, half + 1):
-            w = weights[half + k]
-            above, below = max(r - k, 0), min(r + k, rows - 1)
+            w, above, below = weights[half + k], field[max(r - k, 0)], field[min(r + k, rows - 1)]
             for c in range(columns):
-                out[r, c] += w * (field[above, c] + field[below, c])
+                line[c] += w * (above[c] + below[c])
 
 
 def blur(field: NDArray[np.float32], sigma: tuple[float, float]) -> NDArray[np.float32]:
@@ -192,7 +214,9 @@ class Landscape:
     _opacities: dict[float, tuple[NDArray[np.float32], NDArray[np.float64]]] = field(default_factory=dict, repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False)
 
-    def reflectance(self, band: str, psf: float) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    def reflectance(
+        self, band: str, psf: float, box: tuple[float, float, float, float] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Return the surface reflectance of a band as the instrument blurs it, and the frame of its lattice.
 
         Parameters
@@ -200,24 +224,52 @@ class Landscape:
         band : str
         psf : float
             Deviation of the point spread on the ground [m]; coarse ones are rendered on a coarser lattice.
+        box : (west, south, east, north), optional [deg]
+            What is wanted of it.
         """
-        image = np.empty(self.classes.shape, np.float32)
-        _render(self.classes, self.texture, spectrum(band), np.array(TEXTURE, np.float32), image)
-        return _blurred(image, self.surface, psf)
+        s, step, margin = self.surface, coarseness(psf), int(5 * psf / CELL) + 2
+        rows, columns = slice(0, s.rows), slice(0, s.columns)
+        if box is not None:
+            rows = _cut((s.north - box[3]) / s.dlat, (s.north - box[1]) / s.dlat, margin, step, s.rows)
+            columns = _cut((box[0] - s.west) / s.dlon, (box[2] - s.west) / s.dlon, margin, step, s.columns)
+        cut = Lattice(
+            s.west + columns.start * s.dlon, s.north - rows.start * s.dlat, s.dlon, s.dlat, rows.stop - rows.start,
+            columns.stop - columns.start,
+        )  # fmt: skip
+        return blurred(self.image(band, (rows, columns)), cut, psf)
+
+    def image(self, band: str, cut: tuple[slice, slice] = (slice(None), slice(None))) -> NDArray[np.float32]:
+        """Return the surface reflectance (row, column) of a band on the surface lattice, or of a cut of it."""
+        classes = self.classes[cut]
+        image = np.empty(classes.shape, np.float32)
+        _render(classes, self.texture[cut], spectrum(band), np.array(TEXTURE, np.float32), image)
+        return image
 
     def opacity(self, psf: float) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Return the blurred cloud opacity [0, 1] and the frame of its lattice; kept, for many bands share it."""
         with self._lock:
             if psf not in self._opacities:
                 opaque = self.cloud.astype(np.float32) / np.float32(255)
-                self._opacities[psf] = _blurred(opaque, self.surface, psf)
+                self._opacities[psf] = blurred(opaque, self.surface, psf)
             return self._opacities[psf]
 
 
-def _blurred(
+def coarseness(psf: float) -> int:
+    """Return how many cells of the surface lattice make one of the lattice of an image with a point spread [m]."""
+    return max(1, int(psf / (0.9 * CELL)))
+
+
+def _cut(low: float, high: float, margin: int, step: int, count: int) -> slice:
+    """Return the nodes around a range, a margin more on both sides, from a multiple of a step on."""
+    first = max(int(low) - margin, 0) // step * step
+    return slice(first, min(int(high) + margin + step, count))
+
+
+def blurred(
     field: NDArray[np.float32], lattice: Lattice, psf: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    step = max(1, int(psf / (0.9 * CELL)))
+    """Return a field as a point spread [m] blurs it, and the frame of its lattice, which may be coarser."""
+    step = coarseness(psf)
     frame = lattice.frame()
     if step > 1:
         rows, columns = field.shape[0] // step, field.shape[1] // step

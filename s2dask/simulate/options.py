@@ -36,7 +36,7 @@ class SimulationOptions:
     window : int
         Edge of the square that every band sees [m], a multiple of 60.
     aot : float
-        Aerosol optical thickness at 550 nm.
+        Aerosol optical thickness at 550 nm, above sea level.
     water_vapour : float
         Column at sea level [cm].
     ozone : float
@@ -65,6 +65,10 @@ class SimulationOptions:
         ``ccsds122``, at the mission's fixed rates, or ``raw12``, uncompressed.
     attitude_noise : float
         Deviation of the error of the measured attitude about each axis [rad]; 3e-7 are 0.24 m on the ground.
+    surroundings : bool
+        Whether the air scatters light of the surroundings into the sight of a pixel; else of the pixel's own kind.
+    slopes : bool
+        Whether ground receives light as it faces the sun and the sky; else as if it were level.
     """
 
     detectors: tuple[int, ...] = (6, 7)
@@ -88,6 +92,8 @@ class SimulationOptions:
     optical_crosstalk: float = 0.0
     codec: str = "ccsds122"
     attitude_noise: float = 3e-7
+    surroundings: bool = True
+    slopes: bool = True
 
     def __post_init__(self) -> None:
         for kind, values, known in (

@@ -25,6 +25,8 @@ REFERENCE_WAVELENGTH: Final = 0.55
 HIGHEST_SUN: Final = 86.0
 """Zenith angle beyond which the sun is taken to stand there: the sky is not plane any more [deg]."""
 ABSORBER_NODES: Final = 8
+AEROSOL_POWER: Final = 4.0
+"""Of the pressure, with which aerosol thins: scale heights of 8 km and 2 km."""
 
 
 def _chebyshev(low: float, high: float, count: int) -> Array:
@@ -34,7 +36,7 @@ def _chebyshev(low: float, high: float, count: int) -> Array:
 
 SUNS: Final = _chebyshev(0.0, HIGHEST_SUN, 15)
 VIEWS: Final = _chebyshev(0.0, 16.0, 4)
-PRESSURES: Final = _chebyshev(250.0, 1100.0, 4)
+PRESSURES: Final = _chebyshev(250.0, 1100.0, 7)
 """Nodes [deg, deg, hPa]."""
 
 
@@ -55,6 +57,8 @@ class BandSky(NamedTuple):
         albedo that goes with the latter.
     phase : (wavelength, angle) float64 [1]
         Of the aerosol, at `ANGLES`.
+    thinning : (2) float64 [hPa, 1]
+        Pressure above which the aerosol is that of `thin`, and the power of the pressure with which it grows.
     """
 
     weight: Array
@@ -63,6 +67,7 @@ class BandSky(NamedTuple):
     albedo: Array
     thin: Array
     phase: Array
+    thinning: Array
 
 
 @cache
@@ -112,13 +117,25 @@ def sky_at(wavelength: float, aot: float, pressure: float) -> transfer.Sky:
 
 
 @cache
-def band_sky(unit: str, band: str, aot: float) -> BandSky:
-    """Return what the sky does in a band, for one load of aerosol."""
+def band_sky(unit: str, band: str, aot: float, sea: float | None = None) -> BandSky:
+    """Return what the sky does in a band, for one load of aerosol.
+
+    Parameters
+    ----------
+    unit, band : str
+    aot : float [1]
+        At 550 nm.
+    sea : float, optional [hPa]
+        Pressure above which there is that much; above a lower one there is less, by the power of `AEROSOL_POWER`. None:
+        as much above any pressure.
+    """
     wavelengths, weight = band_wavelengths(unit, band)
+    thinning = np.array([STANDARD_PRESSURE, 0.0] if sea is None else [sea, AEROSOL_POWER])
+    above = [(p, aot * (p / float(thinning[0])) ** float(thinning[1])) for p in PRESSURES.tolist()]
     mu0, mu = (tuple(np.cos(np.radians(angles)).tolist()) for angles in (SUNS, VIEWS))
     multiple, loss, albedo, thin = 0.0, [], [], []
     for wavelength, part in zip(wavelengths.tolist(), weight.tolist(), strict=True):
-        lights = [transfer.illuminate(sky_at(wavelength, aot, p), mu0, mu) for p in PRESSURES.tolist()]
+        lights = [transfer.illuminate(sky_at(wavelength, load, p), mu0, mu) for p, load in above]
         multiple = multiple + part * np.stack([light.multiple.transpose(1, 2, 0) for light in lights])
         loss.append([-np.log(light.transmittance) * mu0 for light in lights])
         albedo.append([light.spherical_albedo for light in lights])
@@ -126,7 +143,8 @@ def band_sky(unit: str, band: str, aot: float) -> BandSky:
         cut, _, _, peak = transfer.without_peak(sky)
         thin.append([sky.molecules, cut, sky.albedo / (1 - peak * sky.albedo)])
     phase = np.stack([_optics(w).phase for w in wavelengths.tolist()])
-    return BandSky(weight, np.ascontiguousarray(multiple), np.array(loss), np.array(albedo), np.array(thin), phase)
+    tables = np.ascontiguousarray(multiple), np.array(loss), np.array(albedo), np.array(thin)
+    return BandSky(weight, *tables, phase, thinning)
 
 
 @kernel
@@ -192,7 +210,7 @@ def _interpolate(where, nodes, sky, molecular, angles, heights, out):  # type: i
         Zenith angles; azimuth of the view from that of the sun; exponent of each absorber over the whole path.
     nodes : (suns, views, pressures)
         Of the tables [rad, rad, hPa].
-    sky : (weight, multiple, loss, albedo, thin, phase)
+    sky : (weight, multiple, loss, albedo, thin, phase, thinning)
         As `BandSky`.
     molecular : float [1]
         Share of the phase function of the molecules that depends on the angle.
@@ -205,7 +223,7 @@ def _interpolate(where, nodes, sky, molecular, angles, heights, out):  # type: i
     """
     sun, view, azimuth, pressure, depth = where
     suns, views, pressures = nodes
-    weight, multiple, loss, albedo, thin, phase = sky
+    weight, multiple, loss, albedo, thin, phase, thinning = sky
     by_sun, by_sight, by_view = np.empty(suns.size), np.empty(suns.size), np.empty(views.size)
     by_pressure = np.empty(pressures.size)
     for i in range(sun.size):
@@ -218,11 +236,12 @@ def _interpolate(where, nodes, sky, molecular, angles, heights, out):  # type: i
         place = (np.arccos(cosine) - angles[0]) / angles[1]
         k = int(max(min(place, phase.shape[1] - 2.0), 0.0))
         by_air = 1.0 + 0.25 * molecular * (3.0 * cosine * cosine - 1.0)
+        load = (pressure[i] / thinning[0]) ** thinning[1]
         bare, dimmed, through, dark = 0.0, 0.0, 0.0, 0.0
         for w in range(weight.size):
             by_dust = thin[w, 2] * ((1.0 - (place - k)) * phase[w, k] + (place - k) * phase[w, k + 1])
             air = thin[w, 0] * pressure[i] / STANDARD_PRESSURE
-            light = _once(1 / mu0 + 1 / mu, air, thin[w, 1], by_air, by_dust, depth[i], heights)
+            light = _once(1 / mu0 + 1 / mu, air, load * thin[w, 1], by_air, by_dust, depth[i], heights)
             bare += weight[w] * light[0]
             dimmed += weight[w] * light[1]
             gone = _loss_at(loss[w], by_pressure, by_sun) / mu0 + _loss_at(loss[w], by_pressure, by_sight) / mu
@@ -274,3 +293,49 @@ def band_coefficients(
     )  # fmt: skip
     path, through, albedo, gas = (row.reshape(parts[0].shape) for row in out)
     return path, through, albedo, gas
+
+
+@kernel
+def _direct(where, nodes, sky, out):  # type: ignore[no-untyped-def]
+    """Fill direct and whole transmittance down, and the direct share of that up: (3, place); else as `_interpolate`."""
+    sun, view, pressure = where
+    suns, pressures = nodes
+    weight, loss, thin, thinning = sky
+    by_sun, by_sight, by_pressure = np.empty(suns.size), np.empty(suns.size), np.empty(pressures.size)
+    for i in range(sun.size):
+        mu0, mu = np.cos(sun[i]), np.cos(view[i])
+        _lagrange(suns, sun[i], by_sun)
+        _lagrange(suns, view[i], by_sight)
+        _lagrange(pressures, pressure[i], by_pressure)
+        load = (pressure[i] / thinning[0]) ** thinning[1]
+        out[:, i] = 0.0
+        both = 0.0
+        for w in range(weight.size):
+            depth = thin[w, 0] * pressure[i] / STANDARD_PRESSURE + load * thin[w, 1]
+            down = weight[w] * np.exp(-_loss_at(loss[w], by_pressure, by_sun) / mu0)
+            out[0, i] += weight[w] * np.exp(-depth / mu0)
+            out[1, i] += down
+            out[2, i] += down * np.exp(-depth / mu)
+            both += down * np.exp(-_loss_at(loss[w], by_pressure, by_sight) / mu)
+        out[2, i] /= both
+
+
+def direct_transmittance(sky: BandSky, sun: Array, view: Array, pressure: Array) -> tuple[Array, Array, Array]:
+    """Return the direct and the whole transmittance down, and the share of the one up that is direct.
+
+    Direct is light that keeps its direction or nearly so: the forward peak of the aerosol counts as unscattered.
+
+    Parameters
+    ----------
+    sky : BandSky
+    sun, view : (...) float64 [deg]
+        Zenith angles.
+    pressure : (...) float64 [hPa]
+    """
+    parts = np.broadcast_arrays(np.minimum(np.asarray(sun, np.float64), HIGHEST_SUN), view, pressure)
+    flat = [np.array(np.ravel(part), np.float64) for part in parts]
+    out = np.empty((3, flat[0].size))
+    where = np.radians(flat[0]), np.radians(flat[1]), flat[2]
+    _direct(where, (np.radians(SUNS), PRESSURES), (sky.weight, sky.loss, sky.thin, sky.thinning), out)
+    direct, whole, share = (row.reshape(parts[0].shape) for row in out)
+    return direct, whole, share

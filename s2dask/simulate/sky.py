@@ -1,16 +1,29 @@
-"""The simulator's atmosphere and sun: a plane-parallel forward model, written apart from the one that inverts it."""
+"""The simulator's atmosphere and sun: its own polarised radiative transfer, written apart from what inverts it."""
 
-from typing import Any
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2dask.auxdata.time import gps_to_utc
-from s2dask.instrument import unit
 from s2dask.instrument.gas import absorptions
 from s2dask.simulate.options import SimulationOptions
+from s2dask.simulate.radiative_transfer_bands import (
+    AEROSOL_POWER,
+    HIGHEST_SUN,
+    STANDARD_PRESSURE,
+    band_coefficients,
+    band_sky,
+    direct_transmittance,
+)
 
 Array = NDArray[np.float64]
+PRESSURE_SCALE: Final = 8000.0
+"""Height over which air and the gases mixed with it thin to 1/e [m]."""
+WATER_SCALE: Final = 2000.0
+"""Likewise water vapour [m]."""
+AEROSOL_SCALE: Final = PRESSURE_SCALE / AEROSOL_POWER
+"""Likewise aerosol [m]."""
 
 
 def sun_position(gps: int, lon: Array, lat: Array) -> tuple[Array, Array]:
@@ -41,7 +54,8 @@ def forward(
 ) -> tuple[Array, Array, Array, Array]:
     """Return path reflectance, transmittance, spherical albedo and gas transmittance of a band.
 
-    ``rho_toa = gas (path + transmittance rho / (1 - albedo rho))``.
+    ``rho_toa = gas (path + transmittance rho / (1 - albedo rho))``; gases dim the path reflectance less than the
+    ground's, hence it is larger here than that of a sky without them.
 
     Parameters
     ----------
@@ -50,47 +64,56 @@ def forward(
     sun, view : (zenith, azimuth) of (...) float64 [deg]
     height : (...) float64 [m]
     """
-    wavelength = unit(options.unit).bands[band].centre * 1e-3
-    pressure = options.pressure * np.exp(-height / 8000.0)
-    water = options.water_vapour * np.exp(-height / 2000.0)
-    theta0, theta = np.radians(sun[0]), np.radians(view[0])
-    mu0, mu = np.cos(theta0), np.cos(theta)
-    scattering = -(mu0 * mu + np.sin(theta0) * np.sin(theta) * np.cos(np.radians(sun[1] - view[1])))
-
-    molecules = 0.008569 / wavelength**4 * (1 + 0.0113 / wavelength**2 + 0.00013 / wavelength**4) * pressure / 1013.25
-    aerosol = options.aot * (wavelength / 0.55) ** (-1.3)
-    bright = 0.95 * aerosol
-    whole, spread = molecules + aerosol, molecules + bright
-    lost = whole - spread
-    phase = (
-        molecules * 0.75 * (1 + scattering**2)
-        + bright * (1 - 0.65**2) / (1 + 0.65**2 - 2 * 0.65 * scattering) ** 1.5
-    ) / spread
-    forwardness = 3 * bright * 0.65 / spread
-    slant = 1 / mu0 + 1 / mu
-
-    def edge(x: Array) -> Array:
-        value: Array = 1 + 1.5 * x + (1 - 1.5 * x) * np.exp(-spread / x)
-        return value
-
-    below = 4 + (3 - forwardness) * spread
-    once = spread / whole * phase / (4 * (mu0 + mu)) * (1 - np.exp(-whole * slant))
-    often = 1 - edge(mu0) * edge(mu) / below
-    often = often + ((3 + forwardness) * mu * mu0 - 2 * (mu + mu0)) / (4 * (mu + mu0)) * (1 - np.exp(-spread * slant))
-    path = once + np.clip(often, 0, None) * np.exp(-lost * slant / 2)
-    through = (2 * edge(mu0) / below * np.exp(-lost / mu0)) * (2 * edge(mu) / below * np.exp(-lost / mu))
-    albedo = (below - 4) / below * np.exp(-2 * lost)
-    depth = np.zeros(np.broadcast(slant, pressure).shape)
+    pressure = options.pressure * np.exp(-height / PRESSURE_SCALE)
+    water = options.water_vapour * np.exp(-height / WATER_SCALE)
+    mass = sum(1 / np.cos(np.radians(np.minimum(zenith, HIGHEST_SUN))) for zenith in (sun[0], view[0]))
+    absorbers = []
     for absorber in absorptions(options.unit, band):
-        amounts: dict[str, Any] = {"h2o": water, "o3": options.ozone / 1000.0}
-        amount = amounts.get(absorber.gas)
-        if amount is None:
-            amount = (pressure / 1013.25) ** absorber.p
-        depth = depth + absorber.a * (slant * amount) ** absorber.n
-    return path, through, albedo, np.exp(depth)
+        if absorber.gas == "h2o":
+            amount, power = water, PRESSURE_SCALE / WATER_SCALE
+        elif absorber.gas == "o3":
+            amount, power = np.asarray(options.ozone / 1000.0), 0.0
+        else:
+            amount, power = (pressure / STANDARD_PRESSURE) ** absorber.p, absorber.p
+        absorbers.append((absorber.a * (mass * amount) ** absorber.n, power * absorber.n))
+    sky = band_sky(options.unit, band, options.aot, options.pressure)
+    return band_coefficients(sky, sun[0], view[0], sun[1] - view[1], pressure, absorbers)
 
 
-def at_sensor(coefficients: tuple[Array, Array, Array, Array], surface: Array) -> Array:
-    """Return the top-of-atmosphere reflectance of a surface."""
+def direct_light(
+    options: SimulationOptions, band: str, sun: Array, view: Array, height: Array
+) -> tuple[Array, Array, Array]:
+    """Return the direct and the whole transmittance down, and the direct share of that up, without gases.
+
+    Parameters
+    ----------
+    options : SimulationOptions
+    band : str
+    sun, view : (...) float64 [deg]
+        Zenith angles.
+    height : (...) float64 [m]
+    """
+    sky = band_sky(options.unit, band, options.aot, options.pressure)
+    return direct_transmittance(sky, sun, view, options.pressure * np.exp(-height / PRESSURE_SCALE))
+
+
+def at_sensor(
+    coefficients: tuple[Array, Array, Array, Array],
+    surface: Array,
+    surroundings: tuple[Array, Array] | None = None,
+) -> Array:
+    """Return the top-of-atmosphere reflectance of a surface.
+
+    Parameters
+    ----------
+    coefficients : (path, transmittance, spherical albedo, gas transmittance) of (...) float64 [1]
+    surface : (...) float64 [1]
+        Reflectance, times the light that falls on it over that on level ground.
+    surroundings : (share, reflectance) of (...) float64 [1], optional
+        Direct share of the transmittance up, and the mean of `surface` around, whose light the air scatters into the
+        sight, and again onto the ground. None: the surroundings are as the surface.
+    """
     path, through, albedo, gas = coefficients
-    return np.asarray(gas * (path + through * surface / (1 - albedo * surface)))
+    share, around = surroundings or (1.0, surface)
+    seen = share * surface + (1 - share) * around
+    return np.asarray(gas * (path + through * seen / (1 - albedo * around)))

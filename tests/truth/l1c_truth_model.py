@@ -18,10 +18,9 @@ from s2dask.io.grids import TileGrid
 from s2dask.l1c.stage import OrthoBand, OrthoParameters, TileGeometry, block_pixels, ortho_images, prepare_tile
 from s2dask.simulate.auxiliary import write_elevation, write_geoid
 from s2dask.simulate.imaging import Camera, Nodes, geoid_height
-from s2dask.simulate.landscape import Landscape, build_landscape, landscape_on
+from s2dask.simulate.landscape import Landscape, build_landscape, landscape_on, sample
 from s2dask.simulate.options import SimulationOptions
 from s2dask.simulate.session import Pass, plan_pass
-from s2dask.simulate.truth import sample
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.uint16]
