@@ -88,6 +88,21 @@ print("aerosol told by", dict(tree.attrs["s2dask"])["aot_retrieval_method"])
 record["aot_mean"], record["aot_uncertainty"], record["water_vapour_mean"], record["water_vapour_uncertainty"]
 
 # %% [markdown]
+# ## How well it is known
+#
+# The standard uncertainty of B04, what is noise and what is common to the neighbourhood: calibration, aerosol, water
+# vapour, ozone, pressure, gases, tables and the model of the aerosol.
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(10, 4.5))
+for ax, part in zip(axes, ("random", "systematic"), strict=True):
+    field = tree[f"quality/uncertainty/r10m/b04_{part}"]
+    shown = ax.imshow(field.values)
+    ax.set(title=f"{part} uncertainty of B04 [1]", xticks=[], yticks=[])
+    figure.colorbar(shown, ax=ax)
+plt.show()
+
+# %% [markdown]
 # ## One pixel explained
 #
 # The pixel in the middle, in three bands: the light that came, what the air alone would show, how much of the rest

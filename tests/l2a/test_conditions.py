@@ -7,6 +7,7 @@ import pytest
 
 from s2dask.errors import ConfigurationError
 from s2dask.l2a.cells import (
+    BOW,
     around,
     between_nodes,
     cell_coefficients,
@@ -115,7 +116,7 @@ def test_means_over_cells() -> None:
     np.testing.assert_array_equal(repeat(np.arange(4).reshape(2, 2), 3, 5, 4)[4], [2, 2, 2, 3])
 
 
-def test_coefficients_are_linear_in_place_and_height() -> None:
+def test_coefficients_are_linear_in_place_and_bent_in_height() -> None:
     k, i, j = np.indices((3, 4, 5)).astype(float)
     table = np.stack([np.stack([2 * k + 3 * i - j, j * i], axis=-1), np.zeros((3, 4, 5, 2))])
     rows, columns = np.array([0.25, 2.5]), np.array([0.5, 3.75, 9.0])
@@ -125,6 +126,7 @@ def test_coefficients_are_linear_in_place_and_height() -> None:
     cell_coefficients(table, 0.0, 500.0, rows, columns, slot, elevation, out)
     x, y = np.minimum(columns, 4.0)[None, :], rows[:, None]
     z = np.clip(elevation / 500.0, 0, 2)
+    z += BOW * (z % 1) * (1 - z % 1)
     expected = np.stack([2 * z + 3 * y - x, x * y + 0 * z], axis=-1)
     expected[1, 1] = 0
     np.testing.assert_allclose(out, expected, atol=1e-12)
