@@ -32,6 +32,7 @@ def _run(session: Path, out: Path, *options: str) -> subprocess.CompletedProcess
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.row("IPF-28")
 def test_it_is_resampled_as_asked(session: Path, tmp_path: Path) -> None:
     done = _run(session, tmp_path, "--interpolation", "bicubic", "--cut", "lower", "--noise-gain")

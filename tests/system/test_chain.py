@@ -57,7 +57,8 @@ def _undated(document: np.ndarray) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("workers", "blocking"), [(1, None), (2, Blocking(2400, 1200))], ids=["one worker", "other cut"]
+    ("workers", "blocking"),
+    [pytest.param(1, None, id="one worker", marks=pytest.mark.slow), pytest.param(2, Blocking(2400, 1200), id="cut")],
 )
 def test_the_same_bits_whoever_works(made: Run, tmp_path: Path, workers: int, blocking: Blocking | None) -> None:
     other = process(made.session, tmp_path / "products", workers, blocking)

@@ -77,7 +77,7 @@ def _located(folder: Path, view: str, noise: float, **others: object) -> Located
     return Located(Overflight.of(folder, SimulationOptions(attitude_noise=noise, **options)))  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="module", params=VIEWS)
+@pytest.fixture(scope="module", params=["below", pytest.param("aside", marks=pytest.mark.slow)])
 def exact(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Located:
     """Locate with the true attitude: what is left is the processor's."""
     return _located(tmp_path_factory.mktemp("exact"), request.param, 0.0)
@@ -118,6 +118,7 @@ def test_bands_lie_on_each_other(exact: Located) -> None:
 
 
 @pytest.mark.row("IPF-29")
+@pytest.mark.slow
 def test_the_attitude_as_it_is_told_keeps_the_limits(told: Located) -> None:
     """What the satellite does not know of its own attitude adds 0.3 m to every band, and moves bands apart by 0.5 m."""
     _say(told, "attitude as told")
