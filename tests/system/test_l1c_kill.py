@@ -75,7 +75,6 @@ def _killed(command: list[str], out: Path, pattern: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.row("OPS-21")
 def test_killed_at_every_stage_and_repeated_it_is_whole_and_the_same(few_bands: Path, tmp_path: Path) -> None:
     x0, y0, *_ = Truth(f"{few_bands}/truth.zarr").window
     where = "28SCB", (x0, y0, 1200, 1200)
