@@ -21,10 +21,6 @@ from s2dask.lut.single import cosine_of_scattering, single_scattering
 Field = NDArray[np.float64]
 
 CONTINENTAL: Final = "continental"
-COLLAPSED_AOT: Final = np.linspace(0.0, 2.0, 41)
-"""Default nodes of a collapsed table [1]."""
-COLLAPSED_PRESSURE: Final = np.linspace(540.0, 1080.0, 10)
-"""Likewise [hPa]."""
 _WIDTH: Final = 4
 
 
@@ -298,48 +294,3 @@ def coefficients(
     shape = np.broadcast_shapes(scattering.path.shape, gas.shape, dimming.shape)
     parts = (scattering.path * dimming, scattering.down * scattering.up, scattering.spherical_albedo, gas)
     return Coefficients(*(np.broadcast_to(part, shape).astype(np.float64) for part in parts))
-
-
-def collapse(
-    unit: str,
-    band: str,
-    sun_zenith: float,
-    view_zenith: float,
-    relative_azimuth: float,
-    *,
-    aot: ArrayLike = COLLAPSED_AOT,
-    pressure: ArrayLike = COLLAPSED_PRESSURE,
-    aerosol: str = CONTINENTAL,
-    folder: str | None = None,
-    clamp: bool = False,
-) -> Transfer:
-    """Return what is left of the table where the angles are known: a small table over aerosol and pressure.
-
-    Parameters
-    ----------
-    unit, band : str
-    sun_zenith, view_zenith, relative_azimuth : float [deg]
-        Of one cell.
-    aot : (aot) float [1]
-    pressure : (pressure) float [hPa]
-        Nodes, close enough for linear interpolation between them.
-    aerosol, folder, clamp
-        See `transfer`.
-
-    Returns
-    -------
-    Transfer
-        Of (aot, pressure).
-    """
-    return transfer(
-        unit,
-        band,
-        sun_zenith,
-        view_zenith,
-        relative_azimuth,
-        np.asarray(aot, np.float64)[:, np.newaxis],
-        np.asarray(pressure, np.float64)[np.newaxis],
-        aerosol=aerosol,
-        folder=folder,
-        clamp=clamp,
-    )

@@ -19,7 +19,7 @@ from s2dask.errors import ConfigurationError, InputError, InputMissing
 from s2dask.instrument import BANDS
 from s2dask.instrument.gas import absorptions
 from s2dask.l2a import atmosphere
-from s2dask.l2a.lut import coefficients, collapse, transfer
+from s2dask.l2a.lut import coefficients, transfer
 from s2dask.lut.asset import FORMAT, INDEX, file_name, read_table
 
 TABLES = Path(s2dask.__file__).parent / "data" / "lut"
@@ -138,16 +138,6 @@ def test_reciprocity() -> None:
     found = transfer("S2A", "B03", 10.0, 10.0, 0.0, 0.4, 980.0)
     assert found.down == found.up
     assert found.direct_down == found.direct_up
-
-
-@pytest.mark.parametrize("band", ["B01", "B02", "B04", "B8A", "B12"])
-def test_a_collapsed_table_is_fine_enough(band: str) -> None:
-    small = collapse("S2A", band, 38.0, 6.0, 140.0, aot=[0.1, 0.15, 0.8, 0.85], pressure=[960.0, 1020.0])
-    for first, aot in ((0, 0.125), (2, 0.825)):
-        exact = transfer("S2A", band, 38.0, 6.0, 140.0, aot, 990.0)
-        for name, values, expected in zip(small._fields, small, exact, strict=True):
-            tolerance = 6e-4 if name.startswith("direct") else 3e-4
-            assert abs(values[first : first + 2].mean() - expected) < tolerance
 
 
 def test_s2d_takes_the_table_of_s2c() -> None:
