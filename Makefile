@@ -24,8 +24,9 @@ venv: $(VENV)/.ready
 demo: venv
 	$(BIN)/s2dask demo
 
+# Two processes at a time, a file of tests to one of them: its fixtures are made once.
 test: venv
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile
 
 test-all: venv
 	S2DASK_HYPOTHESIS=free $(BIN)/python -m pytest -q

@@ -31,6 +31,7 @@ from s2dask.instrument import band, unit
 from s2dask.io.grids import TileGrid
 from s2dask.l1c.interpolation import interpolate
 from s2dask.l1c.location import locate, pixel_heights
+from s2dask.l1c.noise_gain import NO_TABLE
 from s2dask.l1c.piecewise import resample_detector
 from s2dask.l1c.resampling import Filter, prepare_image
 from s2dask.l1c.scratch import Scratch
@@ -39,6 +40,7 @@ from s2dask.l1c.stage import OrthoParameters, block_pixels, ortho_images, prepar
 GRID = TileGrid("28SCB", "EPSG:32628", 299_940, 3_643_020, 36_600, 36_600)
 NAMES, LINES, DETECTORS, REPEATS = ("B02", "B03", "B04", "B08"), 13_824, (6, 7, 8, 9, 10, 11), 5
 NAME = NAMES[0]
+NO_GAIN = NO_TABLE, np.empty((0, 0), np.float32)
 
 
 @dataclass
@@ -116,7 +118,7 @@ class Turned:
         """Prefilter and resample."""
         image = prepare_image(self.counts, self.quality, 0, len(self.counts), name, scratch=self.scratch)
         out, flags = self._result(f"ours {name}"), self.flags
-        arrays = self.line, self.column, 0.0, 24, 0, 0, self.heights, 1, self.footprint, out, flags
+        arrays = self.line, self.column, 0.0, 24, 0, 0, self.heights, 1, self.footprint, out, flags, *NO_GAIN
         if resample_detector(image, *arrays):
             raise RuntimeError("pixels outside the image")
 

@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 # name -> module that defines it; resolved on first use so that `import s2dask` stays cheap
 _PUBLIC = {
+    "Campaign": "s2dask.production.campaign",
     "MapGrid": "s2dask.io.grids",
     "Resampling": "s2dask.production.resampling",
     "open_datastrip": "s2dask.production.scene",

@@ -73,7 +73,7 @@ def _geometry(url: str, grid: TileGrid, detectors: list[int]) -> None:
 def make_l1c(url: Path | str, grid: TileGrid = GRID, **extra: Any) -> str:
     """Write an L1C store and return its URL."""
     url = str(url)
-    spec: Schema = schema.l1c(grid, [6, 7])
+    spec: Schema = schema.l1c(grid, [6, 7], uncertainty=True)
     create(url, spec, {"s2dask": attributes("L1C", grid, **extra)})
     write_coordinates(url, spec, grid)
     for name in BANDS:
@@ -87,6 +87,7 @@ def make_l1c(url: Path | str, grid: TileGrid = GRID, **extra: Any) -> str:
         footprint = np.full(counts.shape, 6, np.uint8)
         footprint[:, counts.shape[1] // 2 :] = 7
         write_whole(url, schema.footprint_path(b.resolution, name), footprint)
+        write_whole(url, schema.toa_uncertainty_path(name), np.where(counts == 65535, 255, counts // 50 % 250))
     classes = np.zeros(grid.shape(60), np.uint8)
     classes[5:15, 5:15] = 1
     classes[20:25, 20:30] = 2

@@ -9,6 +9,7 @@ from distributed import Client, LocalCluster
 
 from s2dask.cluster.environment import THREADS, available_cores
 from s2dask.cluster.plugins import QuietRefusals
+from s2dask.cluster.settings import LOCAL
 
 WORKER_MEMORY = "3GiB"
 """Memory limit of one worker."""
@@ -32,12 +33,7 @@ def local_client(workers: int | None = None, memory: str = WORKER_MEMORY, dashbo
     dashboard : bool
         Serve the Dask dashboard on a free port of the loopback address.
     """
-    settings = {
-        "distributed.scheduler.no-workers-timeout": "2 minutes",
-        "distributed.nanny.pre-spawn-environ": THREADS,
-        "distributed.worker.memory.target": False,
-        "distributed.worker.memory.spill": False,
-    }
+    settings = {**LOCAL, "distributed.nanny.pre-spawn-environ": THREADS}
     logging.getLogger("distributed.nanny").addFilter(_no_farewell)
     with dask.config.set(settings):
         cluster = LocalCluster(

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from s2dask.commands import qc_trend
+from s2dask.commands import qc_geolocation, qc_trend
 
 if TYPE_CHECKING:
     from s2dask.qc.engine import ItemReport
 
 app = typer.Typer(name="qc", help="Quality control of products.", no_args_is_help=True)
 app.add_typer(qc_trend.app)
+qc_geolocation.register(app)
 
 EXIT: Final = {"PASSED": 0, "FAILED": 8, "ERROR": 9}
 """Exit code by the worst concluding check."""
@@ -81,3 +82,42 @@ def check(
             typer.echo(line)
     if code := EXIT[worst(reports)]:
         sys.exit(code)
+
+
+@app.command()
+def report(
+    product: Annotated[str, typer.Argument(help="SAFE (folder or zip), PDI of any level, or Zarr of s2dask.")],
+    store: Annotated[
+        str, typer.Option("--store", "-s", envvar="S2DASK_QC_STORE", help="Indicators of others; empty: none.")
+    ] = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Page to write; default: <name>_quality.html.")
+    ] = None,
+    pixels: Annotated[bool, typer.Option(help="Look at the pixels too.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable, to the terminal.")] = False,
+) -> None:
+    """Write the page of one product: what it is, its indicators in their control bands, its checks, its pictures."""
+    from dataclasses import asdict
+
+    from s2dask.qc.collect import told_by
+    from s2dask.qc.engine import check_product
+    from s2dask.qc.page import write_page
+    from s2dask.qc.standing import standings
+
+    damaged: list[str] = []
+    reports = check_product(product, look=pixels)
+    told = told_by(product, reports)
+    found = standings(store, [(what, indicators) for what, indicators, _ in told], damaged)
+    for text in damaged:
+        typer.echo(f"damaged, left out: {text}", err=True)
+    if as_json:
+        facts = [{name: value for name, value in asdict(one).items() if name != "trend"} for one in found]
+        told_of = [asdict(what) for what, *_ in told]
+        checks = [made.as_dict() for made in reports]
+        typer.echo(json.dumps({"products": told_of, "indicators": facts, "checks": checks}, indent=2))
+        return
+    name = Path(product.rstrip("/")).name
+    path = out or Path(f"{Path(name).stem}_quality.html")
+    write_page(reports, name, path, [what for what, *_ in told], found)
+    states = [one.state for one in found]
+    typer.echo(f"{path}: {len(found)} indicators, {states.count('out')} out of their band, {states.count('in')} inside")

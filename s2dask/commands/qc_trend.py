@@ -4,12 +4,13 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from s2dask.qc.trend import Trend
+    from s2dask.qc.sheet import Sheet
+    from s2dask.qc.trend import Series, Trend
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -49,6 +50,25 @@ def add(
         sys.exit(max(error.exit_code for error in refused))
 
 
+@app.command("compact")
+def compact_(
+    store: Annotated[str, typer.Argument(envvar="S2DASK_QC_STORE", help="Folder or URL of the indicators.")],
+    as_json: Json = False,
+) -> None:
+    """Move the journal of the store into its one Zarr table, `indicators.zarr`; while others write and read."""
+    from dataclasses import asdict
+
+    from s2dask.qc.compact import compact
+
+    done = compact(store)
+    for text in done.left:
+        typer.echo(f"left in the journal: {text}", err=True)
+    if as_json:
+        typer.echo(json.dumps(asdict(done), indent=2))
+    else:
+        typer.echo(f"{done.moved} products moved, {done.added} new; the table has {done.rows}")
+
+
 def sparkline(values: Sequence[float], width: int = 40) -> str:
     """Return the newest values as bars of a line of text."""
     shown = values[-width:]
@@ -62,7 +82,7 @@ def sparkline(values: Sequence[float], width: int = 40) -> str:
 def _line(trend: "Trend") -> str:
     values = trend.series.values.tolist()
     reference = trend.reference
-    state = trend.problem or (f"{len(trend.alarms)} alarms" if trend.alarms else "in control")
+    state = trend.problem or (f"alarms: {len(trend.alarms)}" if trend.alarms else "in control")
     limits = "" if reference is None else f"{reference.mean:.6g} ± {reference.sigma:.2g}"
     return f"{trend.series.key!s:<36} {len(values):>5}  {limits:<22} {values[-1]:<11.6g} {sparkline(values)}  {state}"
 
@@ -78,6 +98,10 @@ def trend(
     band: Annotated[str | None, typer.Option(help="B04.")] = None,
     detector: Annotated[int | None, typer.Option(help="1 to 12; 0: of all detectors.")] = None,
     tile: Annotated[str | None, typer.Option(help="Only this tile: for indicators that depend on the place.")] = None,
+    pooled: Annotated[
+        str, typer.Option("--pool", help="day or datatake: the mean of its tiles, each held against its own site.")
+    ] = "",
+    over: Annotated[str, typer.Option(help="Band that a band is divided by, tile by tile; with --pool.")] = "",
     until: Annotated[str, typer.Option(help="Last month, 2026-10.")] = "",
     baseline: Annotated[
         str, typer.Option(help="Number of products, or months 2026-01..2026-03; default: the first 50 products.")
@@ -88,16 +112,19 @@ def trend(
 ) -> None:
     """Follow indicators over products on EWMA and CUSUM charts, with an alarm where a chart leaves its band."""
     from s2dask.errors import InputMissing
+    from s2dask.qc.derived import rows_of
     from s2dask.qc.monthly import trend_facts
-    from s2dask.qc.store import Query, scan
+    from s2dask.qc.store import Query
     from s2dask.qc.trend import follow, gather
 
     def one(value: str | None) -> tuple[str, ...]:
         return () if value is None else (value,)
 
     damaged: list[str] = []
-    query = Query(one(level), one(unit), tuple(indicator), one(band), one(tile), detector, until=until)
-    followed = [follow(series, baseline) for series in gather(scan(store, query, damaged), tile is not None)]
+    bands = () if band is None else (band, over) if over else (band,)
+    query = Query(one(level), one(unit), tuple(indicator), bands, one(tile), detector, until=until)
+    found = gather(rows_of(store, query, damaged), tile is not None or bool(pooled))
+    followed = [follow(series, baseline) for series in _pooled(found, pooled, over, baseline)]
     for text in damaged:
         typer.echo(f"damaged, left out: {text}", err=True)
     if not followed:
@@ -120,6 +147,16 @@ def trend(
         alarms = (alarm for made in followed for alarm in made.alarms)
         for url in open_tickets(store, alarms, until, baseline):
             typer.echo(f"ticket: {url}", err=as_json)
+
+
+def _pooled(found: "list[Series]", by: str, over: str, baseline: str) -> "list[Series]":
+    """Return series as they are, or pooled if so wanted."""
+    from s2dask.errors import ConfigurationError
+    from s2dask.qc.pooling import Pooling, pool
+
+    if over and not by:
+        raise ConfigurationError("a band is divided by another one tile by tile", "--over", "add --pool day")
+    return list(pool(found, Pooling(by, over), baseline)) if by else found
 
 
 def _say_alarms(followed: Sequence["Trend"]) -> None:
@@ -150,6 +187,41 @@ def tickets(store: Store = "indicators", as_json: Json = False) -> None:
 
 
 @app.command()
+def daily(
+    store: Annotated[str, typer.Argument(envvar="S2DASK_QC_STORE", help="Folder or URL of the indicators.")],
+    day: Annotated[str, typer.Option(help="Day of sensing, 2026-10-05.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for HTML, JSON and PDF.")] = Path("reports"),
+    paper: Annotated[bool, typer.Option("--pdf/--no-pdf", help="PDF too; needs the extra `report`.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write the report of a day: statistics of indicators, checks, what is corrupted, classes, anomalies."""
+    from s2dask.qc.daily import daily_report
+    from s2dask.qc.daily_sheet import daily_sheet
+
+    report = daily_report(store, day)
+    if as_json:
+        typer.echo(json.dumps(report.as_dict(), indent=2))
+        return
+    _write(out / f"S2_QC_{report.day}", report.as_dict(), daily_sheet(report), paper)
+
+
+def _write(stem: Path, facts: dict[str, Any], sheet: "Sheet", paper: bool) -> None:
+    """Write a report in all its forms, and say where."""
+    from s2dask.qc.sheet import html
+
+    files = {"json": json.dumps(facts, indent=2).encode() + b"\n", "html": html(sheet).encode()}
+    if paper:
+        from s2dask.qc.sheet_pdf import pdf
+
+        files["pdf"] = pdf(sheet)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    for suffix, data in files.items():
+        path = stem.with_name(f"{stem.name}.{suffix}")
+        path.write_bytes(data)
+        typer.echo(path)
+
+
+@app.command()
 def monthly(
     month: Annotated[str, typer.Argument(help="Month of sensing, 2026-10.")],
     store: Store = "indicators",
@@ -163,7 +235,6 @@ def monthly(
     from s2dask.errors import ConfigurationError
     from s2dask.qc.monthly import monthly_report
     from s2dask.qc.monthly_sheet import monthly_sheet
-    from s2dask.qc.sheet import html
 
     report = monthly_report(store, month, level)
     facts = report.as_dict()
@@ -175,14 +246,4 @@ def monthly(
     if as_json or figure is not None:
         typer.echo(json.dumps(facts, indent=2))
         return
-    sheet = monthly_sheet(report)
-    out.mkdir(parents=True, exist_ok=True)
-    files = {"json": json.dumps(facts, indent=2).encode() + b"\n", "html": html(sheet).encode()}
-    if paper:
-        from s2dask.qc.sheet_pdf import pdf
-
-        files["pdf"] = pdf(sheet)
-    for suffix, data in files.items():
-        path = out / f"S2_DQR_{level}_{month}.{suffix}"
-        path.write_bytes(data)
-        typer.echo(path)
+    _write(out / f"S2_DQR_{level}_{month}", facts, monthly_sheet(report), paper)

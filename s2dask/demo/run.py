@@ -9,11 +9,13 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from s2dask.cluster.local import local_client
+from s2dask.cluster.warm_up import WarmUp
 from s2dask.demo.measured import Measured, measure
 from s2dask.geometry.tiles import tile_at
 from s2dask.production.chain import Summary, run
 from s2dask.production.progress import terminal
 from s2dask.production.report import Report, Table, times, write_report
+from s2dask.production.warm_up import calls
 from s2dask.qc.checks import CheckResult
 from s2dask.simulate.comparison import Truth
 from s2dask.simulate.options import SimulationOptions
@@ -86,6 +88,8 @@ def run_demo(out: Path, workers: int | None = None, seed: int = 1, keep: bool = 
     out.mkdir(parents=True, exist_ok=True)
     with local_client(workers) as client:
         console.print(f"Dask dashboard {client.dashboard_link}")
+        # the workers compile while the session is simulated here
+        client.register_plugin(WarmUp(calls(unit=SimulationOptions().unit)))
         with console.status("simulating a session of two detectors and thirteen bands"):
             session = simulate(str(out / "session"), SimulationOptions(seed=seed))
         console.print(f"simulated {session} in {time.perf_counter() - begun:.0f} s")

@@ -231,7 +231,8 @@ def inverse(lon, lat, h, across, along, depth, guess, timing, states, margin):  
         if not (math.isfinite(g[0]) and math.isfinite(g[2]) and abs(lat[q]) <= 90.0):
             continue
         k, s = _interval(g, last, backward, across, along, guess, u, w)
-        if k < 0:
+        # over minutes the search may fail, or run to the wrong end: then it begins where the satellite is nearest
+        if k < 0 or (k == 0 and s < -1.0 - _OVERLAP) or (k == count - 1 and s > 1.0 + _OVERLAP):
             k, s = _interval(g, _nearest(g, backward, u, w), backward, across, along, guess, u, w)
         if k < 0 or not u[0] * u[0] + u[1] * u[1] + u[2] * u[2] < states.horizon:
             continue

@@ -7,17 +7,18 @@ metrics and traces speak the operators' language and two runs never share a key.
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from dask.delayed import Delayed, delayed
 from distributed import Client, Future, KilledWorker, as_completed
+from distributed.client import ClosedClientError
 
 from s2dask.errors import BudgetError, ConfigurationError, WorkerLost
-
-TASK_BUDGET = 20_000
-"""Tasks a scheduler holds with ease (each costs it about 1 ms)."""
+from s2dask.graph.unit import TASK_BUDGET
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class Outcome:
         Wall time on the worker [s].
     peak_bytes : int
         Largest resident memory of the worker process so far [B].
+    core_seconds : float
+        Processor time of the worker process meanwhile [s]: of a worker with one thread what the task took, however busy
+        the machine was.
+    brought : tuple of Outcome
+        Of tasks before it whose results stay on the workers; without these.
     """
 
     key: str
@@ -40,6 +46,12 @@ class Outcome:
     result: Any
     seconds: float
     peak_bytes: int
+    core_seconds: float = 0.0
+    brought: tuple["Outcome", ...] = ()
+
+    def without_result(self) -> "Outcome":
+        """Return what it cost."""
+        return replace(self, result=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +69,16 @@ def _peak_bytes() -> int:
     return 0
 
 
-def _run(key: str, function: Callable[..., Any], inputs: Mapping[str, Outcome], args: Any, kwargs: Any) -> Outcome:
+class _Call:
+    """What a task calls: of a class that Dask does not look into, however many values its arguments hold."""
+
+    __slots__ = ("args", "function", "key", "kwargs", "staying")
+
+    def __init__(self, key: str, function: Callable[..., Any], args: Any, kwargs: Any, staying: Sequence[str]) -> None:
+        self.key, self.function, self.args, self.kwargs, self.staying = key, function, args, kwargs, staying
+
+
+def _run(call: _Call, inputs: Mapping[str, Outcome]) -> Outcome:
     def resolve(value: Any) -> Any:
         if isinstance(value, Ref):
             return inputs[value.key].result
@@ -65,10 +86,14 @@ def _run(key: str, function: Callable[..., Any], inputs: Mapping[str, Outcome], 
             return [resolve(v) for v in value]
         return value
 
-    start = time.perf_counter()
-    result = function(*[resolve(a) for a in args], **{k: resolve(v) for k, v in kwargs.items()})
-    seconds = time.perf_counter() - start
-    return Outcome(key, key.split("-", 1)[0], result, seconds, _peak_bytes())
+    start, core = time.perf_counter(), time.process_time()
+    result = call.function(*[resolve(a) for a in call.args], **{k: resolve(v) for k, v in call.kwargs.items()})
+    seconds, spent = time.perf_counter() - start, time.process_time() - core
+    brought = tuple(inputs[name].without_result() for name in call.staying)
+    return Outcome(call.key, call.key.split("-", 1)[0], result, seconds, _peak_bytes(), spent, brought)
+
+
+_delayed_run = delayed(_run, pure=False)
 
 
 def _references(value: Any) -> Iterator[str]:
@@ -79,23 +104,61 @@ def _references(value: Any) -> Iterator[str]:
             yield from _references(item)
 
 
+def take_back(client: Client, futures: Sequence["Future[Outcome]"]) -> None:
+    """Cancel tasks; a scheduler that is gone has forgotten them."""
+    with suppress(ClosedClientError, OSError, RuntimeError):
+        client.cancel(futures, force=True)
+
+
+def _ended(futures: Sequence["Future[Outcome]"], lost: Event | None) -> Iterator["Future[Outcome]"]:
+    """Yield tasks as they end; what is lost is not waited for: a scheduler that is gone never says so."""
+    waiting = as_completed(futures)
+    while not waiting.is_empty():
+        if waiting.has_ready():
+            yield next(waiting)
+        elif lost is not None and lost.is_set():
+            raise WorkerLost("the tasks were given up", str(futures[0].key), "they are handed over again")
+        else:
+            with waiting.thread_condition:
+                waiting.thread_condition.wait(0.1)
+
+
+def _all_of(outcome: Outcome) -> Iterator[Outcome]:
+    """Yield an outcome after those that it brings, each alone."""
+    for before in outcome.brought:
+        yield from _all_of(before)
+    yield replace(outcome, brought=())
+
+
 def collect(
-    client: Client, futures: Sequence["Future[Outcome]"], on_end: Callable[[Outcome], None] | None = None
-) -> dict[str, Outcome]:
-    """Wait for tasks and return their outcomes by key; the first failure is raised after cancelling the rest."""
+    client: Client, futures: Sequence["Future[Outcome]"], on_end: Callable[[Outcome], None] | None = None,
+    lost: Event | None = None,
+) -> dict[str, Outcome]:  # fmt: skip
+    """Wait for tasks and return their outcomes by key; the first failure is raised after cancelling the rest.
+
+    Parameters
+    ----------
+    client : Client
+    futures : sequence of Future
+    on_end : callable, optional
+        Hears of each outcome.
+    lost : Event, optional
+        Set when the cluster is given up; then `WorkerLost` is raised.
+    """
     outcomes: dict[str, Outcome] = {}
     try:
-        for future in as_completed(futures):
-            outcome: Outcome = future.result()
-            outcomes[outcome.key] = outcome
-            if on_end is not None:
-                on_end(outcome)
+        for future in _ended(futures, lost):
+            for outcome in _all_of(future.result()):
+                if outcome.key not in outcomes:
+                    outcomes[outcome.key] = outcome
+                    if on_end is not None:
+                        on_end(outcome)
     except KilledWorker as error:
-        client.cancel(futures, force=True)
+        take_back(client, futures)
         remedy = "see the log of the worker; more memory may help"
         raise WorkerLost("the worker process died of it, again and again", str(error.task), remedy) from None
     except BaseException:
-        client.cancel(futures, force=True)
+        take_back(client, futures)
         raise
     return outcomes
 
@@ -107,6 +170,8 @@ class TaskGraph:
     token: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     _tasks: dict[str, Delayed] = field(default_factory=dict)
     _adopted: dict[str, "Future[Outcome]"] = field(default_factory=dict)
+    _staying: set[str] = field(default_factory=set)
+    _used: set[str] = field(default_factory=set)
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -117,8 +182,9 @@ class TaskGraph:
         return tuple(self._tasks)
 
     def add(
-        self, key: str, function: Callable[..., Any], *args: Any, after: tuple[Ref, ...] = (), **kwargs: Any
-    ) -> Ref:
+        self, key: str, function: Callable[..., Any], *args: Any, after: tuple[Ref, ...] = (), stays: bool = False,
+        **kwargs: Any,
+    ) -> Ref:  # fmt: skip
         """Add a task and return a reference to its result.
 
         Parameters
@@ -126,20 +192,24 @@ class TaskGraph:
         key : str
             ``STEP-what-it-works-on``, unique in the graph.
         function : callable
-            Top-level function; its result must be small.
+            Top-level function; its result must be small, unless it stays.
         *args, **kwargs
             Plain values, paths, slices, `Ref` or lists of them; never arrays.
         after : tuple of Ref
             Tasks that must have ended, whose results are not needed.
+        stays : bool
+            Its result, which may be large, stays on the workers for the tasks after it; what it cost comes with these.
         """
         if key in self._tasks or key in self._adopted:
             raise ConfigurationError("two tasks of one name", key)
         needed = {*_references(args), *_references(list(kwargs.values())), *(r.key for r in after)}
         known = self._tasks | self._adopted
         inputs = {name: known[name] for name in sorted(needed)}
-        self._tasks[key] = delayed(_run, pure=False)(
-            key, function, inputs, args, kwargs, dask_key_name=f"{key}-{self.token}"
-        )
+        call = _Call(key, function, args, kwargs, sorted(needed & self._staying))
+        self._used |= needed
+        if stays:
+            self._staying.add(key)
+        self._tasks[key] = _delayed_run(call, inputs, dask_key_name=f"{key}-{self.token}")
         if len(self._tasks) > TASK_BUDGET:
             raise BudgetError(f"more than {TASK_BUDGET} tasks in one graph", key, "process fewer scenes at a time")
         return Ref(key)
@@ -163,9 +233,13 @@ class TaskGraph:
         """Return the lazy outcome of a task."""
         return self._tasks[ref.key]
 
-    def submit(self, client: Client) -> list["Future[Outcome]"]:
-        """Hand every task to the cluster; nothing is computed twice."""
-        return list(client.compute(list(self._tasks.values()), optimize_graph=False))
+    def submit(self, client: Client, priority: int = 0) -> list["Future[Outcome]"]:
+        """Hand every task to the cluster, the larger priority first; nothing is computed twice.
+
+        The futures are those of the tasks whose results come back.
+        """
+        wanted = [task for key, task in self._tasks.items() if key not in self._staying & self._used]
+        return list(client.compute(wanted, optimize_graph=False, priority=priority))
 
     def run(self, client: Client, on_end: Callable[[Outcome], None] | None = None) -> dict[str, Outcome]:
         """Run every task and return the outcomes by key; the first failure is raised after cancelling the rest."""

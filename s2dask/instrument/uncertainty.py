@@ -30,6 +30,8 @@ QUANTISATION: Final = DIGITISATION / 10_000.0
 V1_DIFFUSER_AGEING: Final = 0.01
 """Share of the count that the tool V1.0 sets for the ageing of the diffuser, beside the noise [1]."""
 
+TOA_STEP: Final = 1e-4
+"""Standard uncertainty of top-of-atmosphere reflectance of one code of the layers of L1C [1]."""
 RANDOM_STEP: Final = 1e-4
 """Standard uncertainty of surface reflectance of one code of the layers of L2A, the random part [1] ..."""
 SYSTEMATIC_STEP: Final = 5e-4

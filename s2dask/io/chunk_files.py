@@ -131,28 +131,46 @@ class ChunkFiles:
             )
             yield index, there, inside
 
-    def _rows(self, frame: bytes, rows: slice) -> NDArray[Any]:
-        """Return some rows of a chunk: whole blocks of its frame are decoded, and no others."""
+    def _frame(self, index: tuple[int, ...]) -> bytes | None:
+        """Return what is stored of a chunk, None where it was never written."""
+        try:
+            return self._file(index).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _scratch(self) -> NDArray[np.uint8]:
+        """Return room for a chunk: memory that is new for every chunk costs as much as to decode into it."""
+        return np.empty(int(np.prod(self.chunks)) * self.dtype.itemsize, np.uint8)
+
+    def _rows(self, frame: bytes, rows: slice, scratch: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return some rows of a chunk, in `scratch`: whole blocks of its frame are decoded, and no others."""
         width = int(np.prod(self.chunks[1:])) * self.dtype.itemsize
         a, b = rows.start * width, rows.stop * width
         part, begin = _rows_of_frame(frame, a, b)
-        data = np.frombuffer(self.codec.decode(part), np.uint8)[a - begin : b - begin]
-        return data.view(self.dtype).reshape(-1, *self.chunks[1:])
+        self.codec.decode(part, scratch)
+        return scratch[a - begin : b - begin].view(self.dtype).reshape(-1, *self.chunks[1:])
+
+    def parts(self, start: tuple[int, ...], stop: tuple[int, ...]) -> Iterator[tuple[tuple[slice, ...], NDArray[Any]]]:
+        """Yield the window from start to stop chunk by chunk: where in it, and values, which hold until the next."""
+        scratch = self._scratch()
+        for index, there, inside in self._pieces(start, stop):
+            frame = self._frame(index)
+            if frame is None:
+                yield there, np.broadcast_to(self.fill, [part.stop - part.start for part in there])
+            else:
+                yield there, self._rows(frame, inside[0], scratch)[:, *inside[1:]]
 
     def read(self, start: tuple[int, ...], stop: tuple[int, ...]) -> NDArray[Any]:
         """Return the window from start to stop."""
-        out = np.empty([b - a for a, b in zip(start, stop, strict=True)], self.dtype)
+        out, scratch = np.empty([b - a for a, b in zip(start, stop, strict=True)], self.dtype), self._scratch()
         for index, there, inside in self._pieces(start, stop):
-            try:
-                frame = self._file(index).read_bytes()
-            except FileNotFoundError:
-                out[there] = self.fill
-                continue
-            part = out[there]
-            if part.shape == self.chunks and part.flags.c_contiguous:
+            frame, part = self._frame(index), out[there]
+            if frame is None:
+                part[...] = self.fill
+            elif part.shape == self.chunks and part.flags.c_contiguous:
                 self.codec.decode(frame, part)
             else:
-                part[...] = self._rows(frame, inside[0])[:, *inside[1:]]
+                part[...] = self._rows(frame, inside[0], scratch)[:, *inside[1:]]
         return out
 
     def write(self, block: NDArray[Any], origin: tuple[int, ...]) -> None:
@@ -195,3 +213,7 @@ class ZarrWindows:
     def read(self, start: tuple[int, ...], stop: tuple[int, ...]) -> NDArray[Any]:
         """Return the window from start to stop."""
         return np.asarray(self.array[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))])
+
+    def parts(self, start: tuple[int, ...], stop: tuple[int, ...]) -> Iterator[tuple[tuple[slice, ...], NDArray[Any]]]:
+        """Yield the window from start to stop, in one part."""
+        yield tuple(slice(0, b - a) for a, b in zip(start, stop, strict=True)), self.read(start, stop)

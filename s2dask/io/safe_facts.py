@@ -1,6 +1,7 @@
 """What a SAFE states beside the facts of its pixels, in the terms of our stores: for the way back into a SAFE."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 from lxml import etree
@@ -97,7 +98,8 @@ def further_facts(archive: SafeArchive, level: str) -> dict[str, Any]:
     """
     out = _datastrip(archive) | _product(archive.xml(archive.one(f"MTD_MSI{level}.xml")))
     told = _checks(archive)
-    only_status = [check for check in out["checks"] if check["checklist"] not in told]
+    of_strip = {Path(name).stem for name in archive.matching(["DATASTRIP/*/QI_DATA/*.xml"])}
+    only_status = [check for check in out["checks"] if check["checklist"] not in told.keys() | of_strip]
     out["checks"] = [check for checks in told.values() for check in checks] + only_status
     l1c = _text(archive.xml(archive.one("GRANULE/*/MTD_TL.xml")), "L1C_TILE_ID")
     return out | ({"l1c_tile": l1c} if l1c else {})

@@ -12,6 +12,7 @@ from s2dask.io.schema_tile import (
     noise_gain_path,
     quality_path,
     reflectance_path,
+    toa_uncertainty_path,
     uncertainty_path,
 )
 
@@ -34,5 +35,6 @@ __all__ = [
     "packet_path",
     "quality_path",
     "reflectance_path",
+    "toa_uncertainty_path",
     "uncertainty_path",
 ]

@@ -5,7 +5,7 @@ from typing import Any
 
 from s2dask.instrument import BANDS, RESOLUTIONS, band
 from s2dask.instrument.quality import FLAGS
-from s2dask.instrument.uncertainty import RANDOM_STEP, SYSTEMATIC_STEP
+from s2dask.instrument.uncertainty import RANDOM_STEP, SYSTEMATIC_STEP, TOA_STEP
 from s2dask.io.grids import TileGrid
 from s2dask.io.variables import Schema, VariableSpec, spec
 
@@ -23,6 +23,8 @@ SCL_MEANINGS = (
     "no_data saturated_or_defective cast_shadow cloud_shadow vegetation not_vegetated water unclassified "
     "cloud_medium_probability cloud_high_probability thin_cirrus snow"
 )
+_MORE: dict[str, Any] = {"flag_values": [255], "flag_meanings": "of_255_steps_or_more_or_saturated"}
+"""Of a layer of uncertainty: what its last code means, in the attributes that EOPF allows."""
 CLASSI_FLAGS = (("OPAQUE", 1), ("CIRRUS", 2), ("SNOW_ICE", 4))
 
 
@@ -49,6 +51,11 @@ def noise_gain_path(resolution: int, band_name: str) -> str:
 def uncertainty_path(band_name: str, part: str) -> str:
     """Return the path of a layer of uncertainty of a band, ``random`` or ``systematic``, at its own resolution."""
     return f"quality/uncertainty/r{band(band_name).resolution}m/{band_name.lower()}_{part}"
+
+
+def toa_uncertainty_path(band_name: str) -> str:
+    """Return the path of the layer of uncertainty of the top-of-atmosphere reflectance of a band."""
+    return f"quality/uncertainty/r{band(band_name).resolution}m/{band_name.lower()}"
 
 
 def angle_nodes(grid: TileGrid) -> tuple[int, int]:
@@ -118,17 +125,20 @@ def _flags(pairs: Sequence[tuple[str, int]]) -> dict[str, Any]:
 
 def l1c(
     grid: TileGrid, detectors: Sequence[int], bands: Sequence[str] = tuple(BANDS), chunks: dict[int, int] | None = None,
-    noise_gain: bool = False,
+    noise_gain: bool = False, uncertainty: bool = False,
 ) -> Schema:
     """Return the schema of an L1C tile; `chunks` overrides the chunk edge per resolution [px].
 
-    With `noise_gain`, what the interpolation does to the variance of the counts is a layer of its own.
+    With `noise_gain`, what the interpolation does to the variance of the counts is a layer of its own; with
+    `uncertainty`, that of the reflectance.
     """
     chunk = chunks or CHUNK
     out = _geometry(grid, len(detectors))
     groups = ["measurements/reflectance/r{r}m", "quality/mask/r{r}m", "conditions/mask/detector_footprint/r{r}m"]
     if noise_gain:
         groups.append("quality/noise_gain/r{r}m")
+    if uncertainty:
+        groups.append("quality/uncertainty/r{r}m")
     present = sorted({band(name).resolution for name in bands})
     out |= _coordinates(grid, present, groups)
     for name in bands:
@@ -144,6 +154,12 @@ def l1c(
             out[noise_gain_path(r, name)] = _image(
                 grid, r, "float32", f"sum of squared interpolation weights of band {name}", chunk[r],
                 fill_value=float("nan"), short_name=name.lower(),
+            )
+        if uncertainty:
+            out[toa_uncertainty_path(name)] = _image(
+                grid, r, "uint8", f"standard uncertainty of TOA reflectance of band {name.lower()}", chunk[r],
+                short_name=name.lower(), scale_factor=TOA_STEP, add_offset=0.0, valid_min=1, valid_max=255,
+                **_MORE,
             )
     where = "conditions/mask/l1c_classification/r60m"
     out |= _coordinates(grid, (60,), (where,))
@@ -164,7 +180,7 @@ def _uncertainty(grid: TileGrid, chunk: dict[int, int]) -> Schema:
             out[uncertainty_path(name, part)] = _image(
                 grid, r, "uint8", f"standard uncertainty of BOA reflectance of band {name.lower()}, {causes}",
                 chunk[r], short_name=f"{name.lower()}_{part}", scale_factor=step, add_offset=0.0, valid_min=1,
-                valid_max=255, comment="255: 255 steps or more, or saturated",
+                valid_max=255, **_MORE,
             )
     return out
 

@@ -19,14 +19,30 @@ def filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     """Return (file system, path on it) of a URL or local path."""
     if is_local(url):
         return LocalFileSystem(), str(Path(url.removeprefix("file://")).absolute())
+    if is_s3(url):
+        return _s3(), url.removeprefix("s3://").rstrip("/")
     fs, path = fsspec.core.url_to_fs(url)
     return fs, path
+
+
+def is_s3(url: str) -> bool:
+    """Tell whether a URL names an S3 store."""
+    return url.startswith("s3://")
+
+
+def _s3(**options: Any) -> Any:
+    """Return the S3 file system, as the environment and the configuration of fsspec describe it."""
+    from s2dask.io.object_store import DeadlineS3
+
+    return DeadlineS3(**options)
 
 
 def zarr_store(url: str, read_only: bool = False) -> Store:
     """Return the Zarr store at a URL or local path."""
     if is_local(url):
         return LocalStore(url.removeprefix("file://"), read_only=read_only)
+    if is_s3(url):
+        return FsspecStore(_s3(asynchronous=True), read_only=read_only, path=url.removeprefix("s3://").rstrip("/"))
     return FsspecStore.from_url(url, read_only=read_only)
 
 

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from s2dask.errors import InputError, InputMissing
 from s2dask.instrument import BANDS, band
-from s2dask.io.chunk_files import open_for_reading
+from s2dask.io.chunk_files import ChunkFiles, ZarrWindows, open_for_reading
 from s2dask.io.eopf_reader import tile_facts
 from s2dask.io.grids import TileGrid
 from s2dask.io.meteorology import FILES, read_forecast
 from s2dask.io.schema import footprint_path, quality_path, reflectance_path
 from s2dask.io.storage import exists, is_local, open_array, zarr_store
+from s2dask.kernels import kernel
 
 
 @runtime_checkable
@@ -60,6 +61,15 @@ class TileReader(Protocol):
 
     def cams(self) -> str | None:
         """Return the path of the AUX_CAMSFO file that came with the product."""
+
+
+@kernel
+def _decode(counts, offset, scale, out, top, left):  # type: ignore[no-untyped-def]
+    """Write the reflectance of counts (y, x) into an image, from its pixel (top, left) on: NaN where they are 0."""
+    for y in range(counts.shape[0]):
+        for x in range(counts.shape[1]):
+            value = (np.float32(counts[y, x]) + offset) * scale
+            out[top + y, left + x] = value if counts[y, x] != 0 else np.float32(np.nan)
 
 
 @dataclass(frozen=True)
@@ -114,27 +124,36 @@ class ZarrTile:
             raise InputMissing(f"no band {name}", self.url, f"it has {', '.join(self.bands)}")
         return band(name).resolution
 
-    def _window(self, path: str, rows: slice, columns: slice) -> NDArray[Any]:
+    def _window(
+        self, path: str, rows: slice, columns: slice
+    ) -> tuple[ChunkFiles | ZarrWindows, tuple[int, int], tuple[int, int]]:
         array = open_for_reading(self.url, path)
-        spans = [part.indices(size) for part, size in zip((rows, columns), array.shape, strict=True)]
-        return array.read(*zip(*[(a, b) for a, b, _ in spans], strict=True))
+        (top, bottom, _), (left, right, _) = (
+            part.indices(size) for part, size in zip((rows, columns), array.shape, strict=True)
+        )
+        return array, (top, left), (bottom, right)
+
+    def _read(self, path: str, rows: slice, columns: slice) -> NDArray[Any]:
+        array, start, stop = self._window(path, rows, columns)
+        return array.read(start, stop)
 
     def reflectance(self, name: str, rows: slice, columns: slice) -> NDArray[np.float32]:
         """Return (y, x) float32 top-of-atmosphere reflectance, NaN without data."""
-        counts = self._window(reflectance_path(self._resolution(name), name), rows, columns)
-        offset = float(self.attrs.get("radio_add_offset", -1000))
+        array, start, stop = self._window(reflectance_path(self._resolution(name), name), rows, columns)
+        offset = np.float32(self.attrs.get("radio_add_offset", -1000))
         scale = np.float32(1.0 / float(self.attrs.get("quantification", 10000)))
-        out: NDArray[np.float32] = (counts.astype(np.float32) + np.float32(offset)) * scale
-        out[counts == 0] = np.nan
+        out = np.empty([b - a for a, b in zip(start, stop, strict=True)], np.float32)
+        for (y, x), counts in array.parts(start, stop):
+            _decode(np.ascontiguousarray(counts), offset, scale, out, y.start, x.start)
         return out
 
     def quality(self, name: str, rows: slice, columns: slice) -> NDArray[np.uint8]:
         """Return (y, x) uint8 MSK_QUALIT bits."""
-        return np.asarray(self._window(quality_path(self._resolution(name), name), rows, columns), np.uint8)
+        return np.asarray(self._read(quality_path(self._resolution(name), name), rows, columns), np.uint8)
 
     def footprint(self, name: str, rows: slice, columns: slice) -> NDArray[np.uint8]:
         """Return (y, x) uint8 detector numbers, 0 for none."""
-        return np.asarray(self._window(footprint_path(self._resolution(name), name), rows, columns), np.uint8)
+        return np.asarray(self._read(footprint_path(self._resolution(name), name), rows, columns), np.uint8)
 
     def sun_angles(self) -> NDArray[np.float64]:
         """Return (zenith and azimuth, y, x) float64 [deg] at the 5 km nodes."""

@@ -221,7 +221,7 @@ def _orbit(own: int, name: str, told: int | None) -> int:
     return own or told or 0
 
 
-def _identity(name: str, where: str, told: str | None, orbit: int | None) -> tuple[str, datetime, int, str]:
+def session_identity(name: str, where: str, told: str | None, orbit: int | None) -> tuple[str, datetime, int, str]:
     """Return (unit, date, orbit, station) of a session by its identifier and what was told beside it."""
     ground, relay = _GROUND.fullmatch(name), _RELAY.fullmatch(name)
     match = ground or relay
@@ -296,7 +296,7 @@ def survey(
         raise InputMissing("no DSIB (*_DSIB.xml) and no DSDB", folder, "give the folder of a CADU session")
     first = listed_dsibs[0][0] if listed_dsibs else listed_blocks[0].url
     found = dsib_session(file_name(first)) if listed_dsibs else listed_blocks[0].session
-    identity = _identity(found or "", first, unit, orbit)
+    identity = session_identity(found or "", first, unit, orbit)
     dsibs, paths, closed = _read_dsibs(listed_dsibs, folder)
     foreign = next((b for b in listed_blocks if b.session != found), None)
     if foreign:

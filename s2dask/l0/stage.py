@@ -9,12 +9,20 @@ from typing import Final
 
 from s2dask.graph.step import Step
 from s2dask.l0.channel_file import FilePart, FileResult, decode_file
-from s2dask.l0.granules import COMPLETE, DEGRADED, LOST, changed_granules, gather_packets, granules_of
+from s2dask.l0.granules import (
+    COMPLETE,
+    DEGRADED,
+    LOST,
+    changed_granules,
+    gather_packets,
+    granule_digest,
+    granules_of,
+)
 from s2dask.l0.strip_plan import PacketTable, StripPlan, plan_strip, plan_strips
 
 __all__ = [
     "COMPLETE", "DEGRADED", "LOST", "STEPS", "FilePart", "FileResult", "PacketTable", "StripPlan", "changed_granules",
-    "decode_file", "gather_packets", "granules_of", "plan_strip", "plan_strips",
+    "decode_file", "gather_packets", "granule_digest", "granules_of", "plan_strip", "plan_strips",
 ]  # fmt: skip
 
 STEPS: Final = (

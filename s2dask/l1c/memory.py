@@ -11,6 +11,8 @@ from s2dask.l1c.resampling import Filter, margin_lines
 
 _PER_PIXEL: Final = 4 + 4 + 4 + 2 + 1 + 1
 """Heights, sun, counts, reflectance, quality, footprint."""
+_PER_KNOWN_PIXEL: Final = 2 + 2 + 1 + 1 + 4
+"""Two layers of uncertainty; reflectance, quality and footprint once more, without the pixels around the block; sun."""
 _PER_NODE: Final = 2 * 3 * 8
 _PER_SAMPLE: Final = 2 + 2 + 4
 """Counts, quality, coefficients of a detector's lines."""
@@ -29,6 +31,7 @@ def block_bytes(
     *,
     flagged: bool = True,
     noise_gain: bool = False,
+    uncertainty: bool = True,
     chunk_bytes: int = 0,
 ) -> int:
     """Return the bytes that the orthoimages of a block take at most, beside the terrain of its tile.
@@ -47,6 +50,8 @@ def block_bytes(
         Whether the images have lines with flags or without data.
     noise_gain : bool
         Whether that layer is made.
+    uncertainty : bool
+        Whether that layer is made, for which the noise gain is needed too.
     chunk_bytes : int
         A chunk of the store of images, of its samples before compression: it is held twice while it is read.
 
@@ -62,4 +67,5 @@ def block_bytes(
     per_sample = _PER_SAMPLE + (_PER_HOLED_SAMPLE if flagged else 0)
     # the nodes once more in one array, and once while they are found
     grids = (2 * detectors + 2) * _PER_NODE * nodes
-    return int(n * (_PER_PIXEL + 4 * noise_gain) + samples * per_sample + grids + 2 * chunk_bytes + _FIXED)
+    per_pixel = _PER_PIXEL + 4 * (noise_gain or uncertainty) + _PER_KNOWN_PIXEL * uncertainty
+    return int(n * per_pixel + samples * per_sample + grids + 2 * chunk_bytes + _FIXED)

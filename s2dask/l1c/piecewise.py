@@ -6,6 +6,7 @@ import numpy as np
 
 from s2dask.kernels import bare_kernel, kernel
 from s2dask.l1c.interpolation import Places, part_of, run, run_scratch
+from s2dask.l1c.noise_gain import fill_gain
 
 COLUMNS: Final = 512
 """Width of a piece: what its pixels are located by fits the first-level cache, and the samples around some rows of them
@@ -64,7 +65,7 @@ def _owned(footprint, detector):  # type: ignore[no-untyped-def]
 
 
 @bare_kernel
-def _fill(image, terms, start, left, width, heights, detector, footprint, out, flags, nodes, scratch):  # type: ignore[no-untyped-def]
+def _fill(image, terms, start, left, width, heights, detector, footprint, out, flags, table, gain, nodes, scratch):  # type: ignore[no-untyped-def]
     """Fill a piece: some columns of a block, all its rows."""
     line, column = terms
     middle, per_node, row, first = start
@@ -90,6 +91,8 @@ def _fill(image, terms, start, left, width, heights, detector, footprint, out, f
                 stop += 1
             here = slice(left + x, left + stop)
             outside += run(image, part_of(places, x, stop), scratch, out[r, here], flags[r, here])
+            if table.size > 0:
+                fill_gain(places.line[x:stop], places.column[x:stop], table, gain[r, here])
             while stop < b and owners[stop] != detector:
                 stop += 1
             x = stop
@@ -97,7 +100,9 @@ def _fill(image, terms, start, left, width, heights, detector, footprint, out, f
 
 
 @kernel
-def resample_detector(image, line, column, middle, per_node, row, first, heights, detector, footprint, out, flags):  # type: ignore[no-untyped-def]
+def resample_detector(  # type: ignore[no-untyped-def]
+    image, line, column, middle, per_node, row, first, heights, detector, footprint, out, flags, table, gain
+):
     """Fill the pixels of a block that belong to a detector; return how many of them the image does not hold.
 
     Parameters
@@ -119,6 +124,10 @@ def resample_detector(image, line, column, middle, per_node, row, first, heights
     out : (y, x) float32 [DN]
     flags : (y, x) uint8
         Zero before.
+    table : (step) float32
+        See `s2dask.l1c.noise_gain`; empty: `gain` is not filled.
+    gain : (y, x) float32
+        Variance of a pixel over that of the counts around it.
     """
     columns, outside = footprint.shape[1], 0
     scratch, nodes = run_scratch(COLUMNS), (np.empty((6, COLUMNS), np.float32), np.empty((6, COLUMNS), np.float32))
@@ -129,6 +138,6 @@ def resample_detector(image, line, column, middle, per_node, row, first, heights
     for left in range(0, columns, COLUMNS):
         outside += _fill(
             image, (line, column), (middle, per_node, row, first), left, min(COLUMNS, columns - left), heights,
-            detector, footprint, out, flags, (*nodes, places), scratch,
+            detector, footprint, out, flags, table, gain, (*nodes, places), scratch,
         )  # fmt: skip
     return outside

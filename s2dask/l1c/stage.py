@@ -1,10 +1,10 @@
 """Level-1C of one tile: its geometry once, then orthoimages block by block."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from threading import Lock
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,19 +16,22 @@ from s2dask.geometry.inverse_grid import InverseGrid, locate_nodes
 from s2dask.geometry.viewing import ViewingModel
 from s2dask.graph.step import Step
 from s2dask.instrument import BANDS, band
-from s2dask.instrument.quality import DEFECTIVE, MSI_DEGRADED, MSI_LOST, NODATA
+from s2dask.instrument.quality import NODATA
+from s2dask.instrument.uncertainty import CountErrors
 from s2dask.io.grids import MapGrid, TileGrid
-from s2dask.io.schema import footprint_path, noise_gain_path, quality_path, reflectance_path
+from s2dask.io.schema import footprint_path, noise_gain_path, quality_path, reflectance_path, toa_uncertainty_path
 from s2dask.io.strips import ImageSource
 from s2dask.l1c.any_grid import fitted
 from s2dask.l1c.footprint import Cut, cell_heights, choose
-from s2dask.l1c.location import Pixels, locate, pixel_heights
-from s2dask.l1c.noise_gain import noise_gain, tap_correlation
+from s2dask.l1c.location import Pixels, pixel_heights
+from s2dask.l1c.mask_indicator import mask_record
+from s2dask.l1c.noise_gain import NO_TABLE, gain_table
 from s2dask.l1c.piecewise import resample_detector
 from s2dask.l1c.reflectance import encode, inverse_cosine, reflectance_record, reflectance_scale
 from s2dask.l1c.resampling import DARK_LEVEL, Filter, lines_needed, prepare_image
 from s2dask.l1c.scratch import Scratch
 from s2dask.l1c.tile_geometry import Box, TileFrame, angle_positions, seen_box, tile_date, viewing_angles
+from s2dask.l1c.uncertainty import uncertainty_layers
 from s2dask.qc.records import Record
 
 STEPS: Final = (
@@ -48,9 +51,9 @@ STEPS: Final = (
     Step("TILE_FINALIZE", "L1C", summary="percentages, checks, metadata"),
 )
 """The steps of the level."""
-STRIP_ROWS: Final = 16
-"""Rows whose noise is calculated at a time: their coordinates stay in the cache."""
+T = TypeVar("T", bound=np.generic)
 _WINDOW_LOCK = Lock()
+_NO_GAIN = np.empty((0, 0), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +104,8 @@ class OrthoParameters:
         Who keeps the overlap of two detectors.
     noise_gain : bool
         Make the layer of the sums of squared weights.
+    errors : mapping of str to CountErrors
+        How well the counts of a band are known; of the bands that are there the layer of uncertainty is made.
     """
 
     detectors: tuple[int, ...]
@@ -114,6 +119,7 @@ class OrthoParameters:
     filter: Filter = "SPLINE3"
     cut: Cut = "middle"
     noise_gain: bool = False
+    errors: Mapping[str, CountErrors] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,6 +137,8 @@ class OrthoBand:
         Detector, 0 = none.
     noise_gain : (y, x) float32 or None
         Variance of a pixel over that of the counts around it, see `s2dask.l1c.noise_gain`; NaN where nobody looks.
+    uncertainty : (y, x) uint8 or None
+        Of the reflectance, see `s2dask.l1c.uncertainty`.
     """
 
     counts: NDArray[np.float32]
@@ -138,14 +146,11 @@ class OrthoBand:
     quality: NDArray[np.uint8]
     footprint: NDArray[np.uint8]
     noise_gain: NDArray[np.float32] | None = None
+    uncertainty: NDArray[np.uint8] | None = None
 
     def record(self, prefix: str) -> Record:
-        """Return the numbers that quality control keeps of this block."""
-        record = reflectance_record(self.reflectance, prefix)
-        for name, bit in (("lost", MSI_LOST), ("degraded", MSI_DEGRADED), ("defective", DEFECTIVE)):
-            record[f"{prefix}.{name}"] = float(np.count_nonzero(self.quality & bit))
-        record[f"{prefix}.unseen"] = float(self.footprint.size - np.count_nonzero(self.footprint))
-        return record
+        """Return the counts and sums of this block that the metadata of its tile are made of."""
+        return reflectance_record(self.reflectance, prefix) | mask_record(self.quality, self.footprint, prefix)
 
 
 def tile_frame(grid: TileGrid | MapGrid) -> TileFrame:
@@ -231,26 +236,23 @@ def _resample(
     lines, seen = p.lines[name], span[span[:, 0] <= span[:, 1]]
     first, stop = lines_needed(int(seen[:, 0].min()), int(seen[:, 1].max()), lines, p.filter)
     image = prepare_image(*source.read(detector, name, first, stop), first, lines, p.filter, span, scratch)
-    k, footprint = pixels.per_node, band_image.footprint
+    k, footprint, gain = pixels.per_node, band_image.footprint, band_image.noise_gain
     outside = resample_detector(
         image, nodes.line, nodes.column_of, nodes.middle, k, pixels.row - nodes.row * k,
         pixels.column - nodes.column * k, heights, detector, footprint, band_image.counts, band_image.quality,
+        NO_TABLE if gain is None else gain_table(p.filter), _NO_GAIN if gain is None else gain,
     )  # fmt: skip
     if outside:
         raise InputError(f"{outside} pixels outside the lines {first} to {stop}", f"D{detector:02d} {name}")
-    if band_image.noise_gain is None:
-        return
-    correlation = tap_correlation(p.filter)
-    for at, strip in pixels.strips(STRIP_ROWS):
-        place = locate(nodes, strip, heights[at], scratch)
-        noise_gain(*place, image.filter, correlation, 0, detector, footprint[at], band_image.noise_gain[at])
 
 
 def _empty_band(shape: tuple[int, int], noise_gain: bool, space: Scratch) -> OrthoBand:
     """Return a band without data; its reflectance and footprint are undefined."""
     counts, quality = space.take("counts", shape, np.float32), space.take("quality", shape, np.uint8)
     counts[:], quality[:] = DARK_LEVEL, 0
-    gain = np.full(shape, np.nan, np.float32) if noise_gain else None
+    gain = space.take("noise_gain", shape, np.float32) if noise_gain else None
+    if gain is not None:
+        gain[:] = np.nan
     return OrthoBand(
         counts, space.take("reflectance", shape, np.uint16), quality, space.take("footprint", shape, np.uint8), gain
     )
@@ -284,10 +286,13 @@ def ortho_images(
     """
     p, window = parameters, tile_terrain(terrain, parameters.box)
     frame = tile_frame(grid)
-    lattice = frame.lattice(pixels)
-    heights = pixel_heights(lattice, pixels, window.frame, window.heights)
-    inverse, ranges = inverse_cosine(p.sun_zenith, frame.angle_step, pixels), cell_heights(pixels, heights)
-    work = scratch or Scratch()
+    inner, seen = (slice(0, pixels.rows), slice(0, pixels.columns)), pixels
+    if p.errors and isinstance(grid, TileGrid):
+        seen, inner = _with_neighbours(pixels, grid.shape(int(pixels.resolution)))
+    lattice = frame.lattice(seen)
+    heights = pixel_heights(lattice, seen, window.frame, window.heights)
+    inverse, ranges = inverse_cosine(p.sun_zenith, frame.angle_step, seen), cell_heights(seen, heights)
+    work, sun = scratch or Scratch(), np.ascontiguousarray(inverse[inner])
     # without the sun there is no reflectance
     night = inverse <= 0 if p.sun_zenith.max() >= 90 else None
     for name in bands:
@@ -295,16 +300,53 @@ def ortho_images(
             raise ConfigurationError(f"{name} in a block of {pixels.resolution} m", grid.tile_id)
         found = {d: locate_nodes(model, name, d, lattice, p.heights, p.lines[name]) for d in sorted(p.detectors)}
         nodes = {d: grid_of for d, grid_of in found.items() if grid_of is not None}
-        image = _empty_band(heights.shape, p.noise_gain, scratch or Scratch())
+        image = _empty_band(heights.shape, p.noise_gain or name in p.errors, scratch or Scratch())
         size = (p.lines[name], band(name).columns)
-        spans = choose(nodes, pixels, heights, ranges, size, p.cut, image.footprint)
+        spans = choose(nodes, seen, heights, ranges, size, p.cut, image.footprint)
         for detector, span in spans.items():
-            _resample(name, detector, span, nodes[detector], pixels, heights, source, p, image, work)
+            _resample(name, detector, span, nodes[detector], seen, heights, source, p, image, work)
         if night is not None:
             image.quality[night] |= NODATA
         scale = reflectance_scale(p.gains[name], p.solar_irradiance[name], p.conversion)
         encode(image.counts, image.quality, image.footprint, scale, inverse, image.reflectance)
+        if p.errors:
+            image = _known(image, inner, sun, p.errors.get(name), scale, p.noise_gain, scratch or Scratch())
         yield name, image
+
+
+def _with_neighbours(pixels: Pixels, shape: tuple[int, int]) -> tuple[Pixels, tuple[slice, slice]]:
+    """Return a block with the pixels around it that the tile has, and where it lies in that."""
+    top, left = min(pixels.row, 1), min(pixels.column, 1)
+    rows = min(pixels.rows + top + 1, shape[0] - pixels.row + top)
+    columns = min(pixels.columns + left + 1, shape[1] - pixels.column + left)
+    wide = replace(pixels, row=pixels.row - top, column=pixels.column - left, rows=rows, columns=columns)
+    return wide, (slice(top, top + pixels.rows), slice(left, left + pixels.columns))
+
+
+def _known(
+    image: OrthoBand, inner: tuple[slice, slice], sun: NDArray[np.float32], errors: CountErrors | None, scale: float,
+    keep: bool, space: Scratch,
+) -> OrthoBand:  # fmt: skip
+    """Return a band without the pixels around its block, which only the uncertainty takes."""
+    gain, codes = image.noise_gain, None
+    if errors is not None:
+        origin = inner[0].start, inner[1].start
+        codes = uncertainty_layers(image.reflectance, sun, errors, scale, gain=gain, origin=origin)[1]
+    return OrthoBand(
+        image.counts[inner],
+        _copied("inner reflectance", image.reflectance[inner], space),
+        _copied("inner quality", image.quality[inner], space),
+        _copied("inner footprint", image.footprint[inner], space),
+        _copied("inner gain", gain[inner], space) if keep and gain is not None else None,
+        codes,
+    )
+
+
+def _copied(name: str, values: NDArray[T], space: Scratch) -> NDArray[T]:
+    """Return a copy without gaps, in memory that is used again: fresh pages cost more than the copy."""
+    out: NDArray[T] = space.take(name, values.shape, values.dtype)
+    np.copyto(out, values)
+    return out
 
 
 def band_arrays(name: str, image: OrthoBand) -> dict[str, NDArray[np.generic]]:
@@ -315,7 +357,11 @@ def band_arrays(name: str, image: OrthoBand) -> dict[str, NDArray[np.generic]]:
         quality_path(r, name): image.quality,
         footprint_path(r, name): image.footprint,
     }
-    return arrays if image.noise_gain is None else arrays | {noise_gain_path(r, name): image.noise_gain}
+    if image.noise_gain is not None:
+        arrays[noise_gain_path(r, name)] = image.noise_gain
+    if image.uncertainty is not None:
+        arrays[toa_uncertainty_path(name)] = image.uncertainty
+    return arrays
 
 
 def ortho_block(

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2dask.errors import InputError
-from s2dask.instrument.uncertainty import NOISE_FACTOR, CountErrors
+from s2dask.instrument.uncertainty import NOISE_FACTOR, TOA_STEP, CountErrors
 from s2dask.kernels import bare_kernel, kernel
 from s2dask.l1c.reflectance import QUANTIFICATION, RADIO_ADD_OFFSET, SATURATED_VALUE
 
-STEP: Final = 1e-4
+STEP: Final = TOA_STEP
 """Uncertainty of one code of the layers [1]."""
 MORE: Final = 255
 """Code of what is uncertain by more than 254 steps, and of saturated pixels; 0: no data."""
@@ -93,7 +93,8 @@ def _fill(values, row, column, inverse, gain, numbers, own, total, codes):  # ty
     for y in range(rows):
         below = lines[(y + 2) % 3]
         _read(values, row + y + 1, column, below)
-        weights, at = gain[y] if gain.size > 0 else same, y % own.shape[0]
+        weights = gain[row + y, column : column + columns] if gain.size > 0 else same
+        at = y % own.shape[0]
         _row(lines[y % 3], lines[(y + 1) % 3], below, inverse[y], weights, numbers, own[at], total[at])
         if codes.size > 0:
             line = values[row + y, column : column + columns]
@@ -120,8 +121,8 @@ def _checked(
         raise InputError(
             f"{shape} pixels at {origin} of an image of {values.shape}", "uncertainty of L1C", "give the image around"
         )
-    if gain is not None and gain.shape != shape:
-        raise InputError(f"noise gain of {gain.shape} pixels", "uncertainty of L1C", f"give one of {shape}")
+    if gain is not None and gain.shape != values.shape:
+        raise InputError(f"noise gain of {gain.shape} pixels", "uncertainty of L1C", f"give one of {values.shape}")
     return shape, np.empty((0, 0), np.float32) if gain is None else np.ascontiguousarray(gain, np.float32)
 
 
@@ -148,8 +149,9 @@ def uncertainty(
     errors : CountErrors
     scale : float [1]
         Reflectance of one count under a sun at the zenith, see `s2dask.l1c.reflectance.reflectance_scale`.
-    gain : (y, x) float32 [1], optional
-        Variance of a pixel over that of the counts around it, see `s2dask.l1c.noise_gain`; default: that of the tool.
+    gain : (row, column) float32 [1], optional
+        Variance of each pixel of `values` over that of the counts around it, see `s2dask.l1c.noise_gain`; default: that
+        of the tool.
     origin : (int, int)
         Row and column of the first pixel of the block in `values`.
     k : float
@@ -198,6 +200,34 @@ def uncertainty_layers(
     codes = np.empty((2, *shape), np.uint8)
     _fill(np.ascontiguousarray(values), *origin, inverse, weights, _numbers(errors, scale, k, tilt), own, total, codes)
     return codes[0], codes[1]
+
+
+@kernel
+def _add_up(codes, values):  # type: ignore[no-untyped-def]
+    known, coded, level = np.int64(0), np.int64(0), np.int64(0)
+    for y in range(codes.shape[0]):
+        for x in range(codes.shape[1]):
+            there = codes[y, x] - np.uint8(1) < MORE - 1
+            known += np.int64(there)
+            coded += np.int64(codes[y, x]) if there else np.int64(0)
+            level += np.int64(values[y, x]) if there else np.int64(0)
+    return known, coded, level
+
+
+def uncertainty_record(codes: Bytes, values: NDArray[np.uint16], prefix: str) -> dict[str, float]:
+    """Return sums of a layer of uncertainty and of the coded reflectance of the same pixels, whole numbers all of them.
+
+    Codes of no data and `MORE` are left out.
+    """
+    known, coded, level = (int(v) for v in _add_up(codes, values))
+    sums = {"known": known, "codes": coded, "levels": level}
+    return {f"{prefix}:uncertainty_{what}": float(value) for what, value in sums.items()}
+
+
+def mean_uncertainty(known: float, codes: float, levels: float) -> float:
+    """Return the mean uncertainty over the mean reflectance [%] of such sums; NaN where that is not above 0."""
+    light = (levels + RADIO_ADD_OFFSET * known) / QUANTIFICATION
+    return 100.0 * codes * STEP / light if light > 0 else math.nan
 
 
 def alike(errors: CountErrors, reflectance: float, scale: float) -> float:

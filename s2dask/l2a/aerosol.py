@@ -1,6 +1,6 @@
 """Aerosol over boxes of some kilometres, from the dark dense vegetation of each, out of a sample of cells."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from s2dask.kernels import kernel
 from s2dask.l2a.atmosphere import water_vapour_at
 from s2dask.l2a.cells import coefficients_at
-from s2dask.l2a.conditions import Conditions
+from s2dask.l2a.conditions import Conditions, scattered
 from s2dask.l2a.correction import coefficient_table, water_law
+from s2dask.l2a.inversion import AIR_MASS, ALBEDO, BOTH, DIRECT_UP, LOG_GAS, PATH
+from s2dask.l2a.surroundings import NODE
 
 SAMPLE_BANDS: Final = ("B02", "B04", "B8A", "B09", "B12")
 AOT_NODES: Final = np.array([0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.25, 1.6, 2.0])
@@ -132,30 +134,38 @@ def box_edge(cell: float) -> int:
 
 
 @kernel
-def _surface(table, low, step, y, x, slot, elevation, toa, vapour, a, n, out):  # type: ignore[no-untyped-def]
+def _surface(table, low, step, y, x, slot, elevation, toa, around, vapour, a, n, out):  # type: ignore[no-untyped-def]
     """Work out the surface reflectance of scattered cells under each of some aerosols.
 
     Parameters
     ----------
-    table : (aot, slot, height, ny, nx, 5) float64
+    table : (aot, slot, height, ny, nx, 9) float64
     low, step : float [m]
         First height and spacing.
     y, x : (cell) float64
         Positions, in nodes.
     slot : (cell) uint8
     elevation, toa : (cell) float32 [m, 1]
+    around : (cell) float64 [1]
+        Top-of-atmosphere reflectance of the surroundings, NaN where they are taken to be as the cell.
     vapour : (cell) float64 [cm]
     a, n : float
         Absorption by water vapour.
     out : (cell, aot) float64 [1]
         Filled.
     """
-    c = np.empty(5)
+    c = np.empty(table.shape[5])
     for k in range(out.shape[0]):
         for q in range(out.shape[1]):
             coefficients_at(table[q, slot[k]], low, step, y[k], x[k], elevation[k], c)
-            level = toa[k] * np.exp(-c[3] - a * (c[4] * vapour[k]) ** n) - c[0]
-            out[k, q] = level / (c[1] + c[2] * level)
+            dimmed = np.exp(-c[LOG_GAS] - a * (c[AIR_MASS] * vapour[k]) ** n)
+            level = toa[k] * dimmed - c[PATH]
+            out[k, q] = level / (c[BOTH] + c[ALBEDO] * level)
+            if np.isfinite(around[k]):
+                beside = around[k] * dimmed - c[PATH]
+                lit = beside / (c[BOTH] + c[ALBEDO] * beside)
+                seen = level * (1.0 - c[ALBEDO] * lit) / c[BOTH]
+                out[k, q] = (seen - (1.0 - c[DIRECT_UP]) * lit) / c[DIRECT_UP]
 
 
 @kernel
@@ -182,14 +192,26 @@ def _medians(values, first):  # type: ignore[no-untyped-def]
     return median, deviation
 
 
-def _under(conditions: Conditions, heights: Field, vapour: float, sample: LandSample, name: str, aot: Field) -> Field:
+def _under(
+    conditions: Conditions,
+    heights: Field,
+    vapour: float,
+    around: Mapping[str, Field],
+    sample: LandSample,
+    name: str,
+    aot: Field,
+) -> Field:
     """Return (cell, aot) the surface reflectance of a sample under each of some aerosols."""
+    beside = np.full(sample.row.size, np.nan)
+    if name in around:
+        y, x = ((cells + 0.5) / NODE - 0.5 for cells in (sample.row, sample.column))
+        beside = scattered(around[name], y, x)
     table = np.stack([coefficient_table(conditions, name, float(a), heights) for a in aot])
     out = np.empty((sample.row.size, aot.size))
     _surface(
         table, float(heights[0]), float(heights[1] - heights[0]), conditions.places_of(sample.row),
         conditions.places_of(sample.column), sample.slot, sample.elevation,
-        np.ascontiguousarray(sample.reflectance[SAMPLE_BANDS.index(name)]),
+        np.ascontiguousarray(sample.reflectance[SAMPLE_BANDS.index(name)]), beside,
         water_vapour_at(sample.elevation, vapour), *water_law(conditions.unit, name), out,
     )  # fmt: skip
     return out
@@ -264,7 +286,12 @@ def _settled(
 
 
 def dark_vegetation(
-    conditions: Conditions, sample: LandSample, heights: Field, shape: tuple[int, int], vapour: float
+    conditions: Conditions,
+    sample: LandSample,
+    heights: Field,
+    shape: tuple[int, int],
+    vapour: float,
+    around: Mapping[str, Field] | None = None,
 ) -> BoxAerosol | None:
     """Return the aerosol that makes the dark vegetation of each box as red and as blue as it is.
 
@@ -278,6 +305,9 @@ def dark_vegetation(
         Rows and columns of boxes.
     vapour : float [cm]
         Water vapour above sea level.
+    around : mapping of str to (row, column) float64 [1], optional
+        Top-of-atmosphere reflectance around the nodes of `s2dask.l2a.surroundings`, by band: bright ground near dark
+        vegetation makes it look as aerosol does.
 
     Returns
     -------
@@ -292,7 +322,7 @@ def dark_vegetation(
     """
     if sample.row.size == 0:
         return None
-    edge, under = box_edge(conditions.cell), partial(_under, conditions, heights, vapour)
+    edge, under = box_edge(conditions.cell), partial(_under, conditions, heights, vapour, around or {})
     box = (sample.row // edge).astype(np.intp) * shape[1] + sample.column // edge
     chosen = _dark(under(sample, "B12", np.array([SWIR_AOT]))[:, 0], sample, box, shape[0] * shape[1])
     if chosen.size == 0:

@@ -13,8 +13,12 @@ from s2dask.l2a.conditions import Conditions
 DEFAULT_AOT: Final = 0.2
 """Of a tile that nothing is known of: a visibility of some 40 km [1]."""
 DEFAULT_SIGMA: Final = 0.15
+"""77 % of what AERONET measured at 66 passes of Sentinel-2 over Alta Floresta (Marujo et al. 2021) is within it [1]."""
 FORECAST_SIGMA: Final = (0.03, 0.3)
-"""Standard uncertainty of a forecast, and what comes to it for each unit of aerosol [1]."""
+"""Standard uncertainty of a forecast, and what comes to it for each unit of aerosol [1].
+
+Own estimate: 0.09 at 0.2; retrievals from images of arid land miss AERONET by 0.07 to 0.10 (Rouquie et al. 2017).
+"""
 FREE_SIGMA: Final = 1.0
 """Of the mean of a tile where dark vegetation alone tells it [1]."""
 MODEL_SIGMA: Final = 0.1

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from s2dask.l2a import cirrus
 from s2dask.l2a.atmosphere import water_vapour_at
+from s2dask.l2a.band_lines import band_lines
 from s2dask.l2a.cells import between_nodes, cell_means, repeat
 from s2dask.l2a.conditions import Conditions, tangents
 from s2dask.l2a.correction import coefficient_table, over_cells, water_law
-from s2dask.l2a.inversion import LINES, cell_lines, invert
+from s2dask.l2a.inversion import LINES, invert
 from s2dask.l2a.slopes import MARGIN, Relief, relief
 from s2dask.l2a.surroundings import node_positions
 from s2dask.l2a.tile_atmosphere import AtmosphereState
@@ -175,11 +176,15 @@ def _around(state: AtmosphereState, name: str, cells: Window) -> Float:
 def _lines(tile: TileImages, state: AtmosphereState, air: Air, name: str) -> Float:
     """Return the numbers by which the pixels of a band are inverted; kept with the air."""
     if name not in air.lines:
-        cells = _coefficients(tile, state, name, air.cells, air.elevation)
-        out = np.empty((*air.cells.shape, LINES), np.float32)
+        window, heights = air.cells, state.heights
+        out = np.empty((*window.shape, LINES), np.float32)
         law, growth = water_law(state.conditions.unit, name), state.growth.get(name, state.growth.get("B02", 0.0))
-        around = _around(state, name, air.cells)
-        cell_lines(cells, air.water_vapour, *law, around, air.sky, air.cirrus, growth, out)
+        rows, columns = (state.nodes.positions(n, m) for n, m in zip(window.origin, window.shape, strict=True))
+        band_lines(
+            settled_table(state, name), float(heights[0]), float(heights[1] - heights[0]), rows, columns,
+            read_slots(tile, state.nodes, name, window), air.elevation, air.water_vapour, *law,
+            _around(state, name, window), air.sky, air.cirrus, growth, out,
+        )  # fmt: skip
         air.lines[name] = out
     return air.lines[name]
 

@@ -6,7 +6,7 @@ decimated tile.
 
 import numpy as np
 
-from s2dask.kernels import inline_kernel, kernel
+from s2dask.kernels import bare_kernel, inline_kernel, kernel
 
 SATURATED = 6.45
 """Reflectance of the code 65535 with the usual offset, as it comes out of float32 [1]."""
@@ -16,8 +16,37 @@ out like ``exp(-h / 2 km)`` and ``exp(-h / 8 km)``, which bends by 0.14 and 0.03
 
 
 @inline_kernel
-def _bent(w):  # type: ignore[no-untyped-def]
+def bent(w):  # type: ignore[no-untyped-def]
+    """Return the weight of the upper of two heights, of a place `w` of the way up."""
     return w + BOW * w * (1.0 - w)
+
+
+@inline_kernel
+def _held(value):  # type: ignore[no-untyped-def]
+    return np.float32(np.inf) if value > SATURATED else value
+
+
+@bare_kernel
+def _add_line(line, factor, full, total):  # type: ignore[no-untyped-def]
+    """Add the pixels of a line to the sums of their cells, of which `full` are whole, each pixel after the other.
+
+    Cells side by side are summed at the same time, which the compiler sees where the factor is written out.
+    """
+    if factor == 2:
+        for j in range(full):
+            total[j] = (total[j] + _held(line[2 * j])) + _held(line[2 * j + 1])
+    elif factor == 3:
+        for j in range(full):
+            total[j] = ((total[j] + _held(line[3 * j])) + _held(line[3 * j + 1])) + _held(line[3 * j + 2])
+    elif factor == 6:
+        for j in range(full):
+            half = ((total[j] + _held(line[6 * j])) + _held(line[6 * j + 1])) + _held(line[6 * j + 2])
+            total[j] = ((half + _held(line[6 * j + 3])) + _held(line[6 * j + 4])) + _held(line[6 * j + 5])
+    else:
+        for x in range(full * factor):
+            total[x // factor] += _held(line[x])
+    for x in range(full * factor, line.size):
+        total[full] += _held(line[x])
 
 
 @kernel
@@ -36,17 +65,28 @@ def cell_means(image, factor):  # type: ignore[no-untyped-def]
         NaN where any pixel of the cell has no data, infinite where any is saturated.
     """
     rows, columns = image.shape
-    out = np.empty((-(-rows // factor), -(-columns // factor)), np.float32)
+    full = columns // factor
+    out = np.zeros((-(-rows // factor), -(-columns // factor)), np.float32)
     for i in range(out.shape[0]):
+        high = min(factor, rows - i * factor)
+        for y in range(i * factor, i * factor + high):
+            _add_line(image[y], factor, full, out[i])
         for j in range(out.shape[1]):
-            total, count = np.float32(0.0), np.float32(0.0)
-            for y in range(i * factor, min((i + 1) * factor, rows)):
-                for x in range(j * factor, min((j + 1) * factor, columns)):
-                    value = image[y, x]
-                    total += np.float32(np.inf) if value > SATURATED else value
-                    count += np.float32(1.0)
-            out[i, j] = total / count
+            wide = factor if j < full else columns - full * factor
+            out[i, j] /= np.float32(high * wide)
     return out
+
+
+@kernel
+def saturate(image):  # type: ignore[no-untyped-def]
+    """Make saturated pixels of an image (y, x) float32 [1] infinite, in place."""
+    for y in range(image.shape[0]):
+        some = False
+        for x in range(image.shape[1]):
+            some |= image[y, x] > SATURATED
+        if some:
+            for x in range(image.shape[1]):
+                image[y, x] = _held(image[y, x])
 
 
 @kernel
@@ -55,9 +95,29 @@ def cell_union(bits, factor):  # type: ignore[no-untyped-def]
     rows, columns = bits.shape
     out = np.zeros((-(-rows // factor), -(-columns // factor)), np.uint8)
     for y in range(rows):
-        for x in range(columns):
-            out[y // factor, x // factor] |= bits[y, x]
+        for j in range(out.shape[1]):
+            for x in range(j * factor, min((j + 1) * factor, columns)):
+                out[y // factor, j] |= bits[y, x]
     return out
+
+
+@kernel
+def cell_middles(image, factor, out):  # type: ignore[no-untyped-def]
+    """Write the pixel in the middle of each cell, of a cut one the last: (y, x) uint8 -> (row, column) uint8."""
+    rows, columns = image.shape
+    for i in range(out.shape[0]):
+        y = min(factor * i + factor // 2, rows - 1)
+        for j in range(out.shape[1]):
+            out[i, j] = image[y, min(factor * j + factor // 2, columns - 1)]
+
+
+@bare_kernel
+def _spread(cells, factor, line):  # type: ignore[no-untyped-def]
+    """Write the value of its cell to each pixel of a line."""
+    for j in range(cells.size):
+        value = cells[j]
+        for x in range(j * factor, min((j + 1) * factor, line.size)):
+            line[x] = value
 
 
 @kernel
@@ -67,12 +127,31 @@ def repeat(cells, factor, rows, columns):  # type: ignore[no-untyped-def]
     for y in range(rows):
         if y % factor:
             out[y] = out[y - 1]
-            continue
-        for j in range(-(-columns // factor)):
-            value = cells[y // factor, j]
-            for x in range(j * factor, min((j + 1) * factor, columns)):
-                out[y, x] = value
+        else:
+            _spread(cells[y // factor], factor, out[y])
     return out
+
+
+@kernel
+def repeat_where(cells, factor, seen, out):  # type: ignore[no-untyped-def]
+    """Give pixels the value of their cell, 0 where nothing is seen.
+
+    Parameters
+    ----------
+    cells : (row, column) uint16
+    factor : int
+    seen : (y, x) uint16
+        0 where nothing is.
+    out : (y, x) uint16
+        Filled.
+    """
+    rows, columns = seen.shape
+    line = np.empty(columns, cells.dtype)
+    for y in range(rows):
+        if y % factor == 0:
+            _spread(cells[y // factor], factor, line)
+        for x in range(columns):
+            out[y, x] = line[x] if seen[y, x] != 0 else 0
 
 
 @kernel
@@ -91,16 +170,19 @@ def between_nodes(nodes, rows, columns):  # type: ignore[no-untyped-def]
     """
     ny, nx = nodes.shape
     out = np.empty((rows.size, columns.size))
+    left, u = np.empty(columns.size, np.int64), np.empty(columns.size)
+    for b in range(columns.size):
+        x = min(max(columns[b], 0.0), nx - 1.0)
+        left[b] = min(int(x), max(nx - 2, 0))
+        u[b] = x - left[b]
     for a in range(rows.size):
         y = min(max(rows[a], 0.0), ny - 1.0)
         i = min(int(y), max(ny - 2, 0))
         v, i1 = y - i, min(i + 1, ny - 1)
         for b in range(columns.size):
-            x = min(max(columns[b], 0.0), nx - 1.0)
-            j = min(int(x), max(nx - 2, 0))
-            u, j1 = x - j, min(j + 1, nx - 1)
-            north = nodes[i, j] * (1.0 - u) + nodes[i, j1] * u
-            south = nodes[i1, j] * (1.0 - u) + nodes[i1, j1] * u
+            j, j1 = left[b], min(left[b] + 1, nx - 1)
+            north = nodes[i, j] * (1.0 - u[b]) + nodes[i, j1] * u[b]
+            south = nodes[i1, j] * (1.0 - u[b]) + nodes[i1, j1] * u[b]
             out[a, b] = north * (1.0 - v) + south * v
     return out
 
@@ -133,7 +215,7 @@ def cell_coefficients(table, low, step, rows, columns, slot, elevation, out):  #
             u, j1 = x - j, min(j + 1, nx - 1)
             z = min(max((elevation[a, b] - low) / step, 0.0), heights - 1.0)
             k = min(int(z), max(heights - 2, 0))
-            w, k1 = _bent(z - k), min(k + 1, heights - 1)
+            w, k1 = bent(z - k), min(k + 1, heights - 1)
             t = table[slot[a, b]]
             for c in range(kinds):
                 upper = (t[k, i, j, c] * (1.0 - u) + t[k, i, j1, c] * u) * (1.0 - v)
@@ -164,7 +246,7 @@ def coefficients_at(table, low, step, y, x, elevation, out):  # type: ignore[no-
     v, u, i1, j1 = v - i, u - j, min(i + 1, ny - 1), min(j + 1, nx - 1)
     z = min(max((elevation - low) / step, 0.0), heights - 1.0)
     k = min(int(z), max(heights - 2, 0))
-    w, k1 = _bent(z - k), min(k + 1, heights - 1)
+    w, k1 = bent(z - k), min(k + 1, heights - 1)
     for c in range(kinds):
         lower = (table[k, i, j, c] * (1.0 - u) + table[k, i, j1, c] * u) * (1.0 - v)
         lower += (table[k, i1, j, c] * (1.0 - u) + table[k, i1, j1, c] * u) * v

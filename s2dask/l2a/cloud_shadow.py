@@ -9,8 +9,17 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from s2dask.kernels import kernel
-from s2dask.l2a.scene_class import CLOUD_HIGH, CLOUD_MEDIUM, DEFECT, NO_DATA, WATER
+from s2dask.kernels import bare_kernel, kernel
+from s2dask.l2a.scene_class import (
+    CLOUD_HIGH,
+    CLOUD_MEDIUM,
+    DEFECT,
+    NO_DATA,
+    SHADOW,
+    UNCLASSIFIED,
+    VEGETATION,
+    WATER,
+)
 from s2dask.l2a.scene_class import DARK as DARK_PIXEL
 
 LOWEST: Final = 500.0
@@ -72,10 +81,10 @@ def slant(sun: tuple[ArrayLike, ArrayLike], view: tuple[ArrayLike, ArrayLike]) -
 def cell_kinds(scl, factor):  # type: ignore[no-untyped-def]
     """Return the kind of most pixels of each cell: (y, x) uint8 classes -> (row, column) uint8."""
     rows, columns = scl.shape
-    out = np.empty((-(-rows // factor), -(-columns // factor)), np.uint8)
+    out, count = np.empty((-(-rows // factor), -(-columns // factor)), np.uint8), np.empty(4, np.int64)
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
-            count = np.zeros(4, np.int64)
+            count[:] = 0
             for y in range(i * factor, min((i + 1) * factor, rows)):
                 for x in range(j * factor, min((j + 1) * factor, columns)):
                     kind = scl[y, x]
@@ -89,6 +98,28 @@ def cell_kinds(scl, factor):  # type: ignore[no-untyped-def]
                         count[CLEAR] += 1
             out[i, j] = np.argmax(count)
     return out
+
+
+@kernel
+def cast(shadow, factor, scl):  # type: ignore[no-untyped-def]
+    """Make the ground in the shadow of clouds a class of its own.
+
+    Parameters
+    ----------
+    shadow : (row, column) bool
+        Cells of `factor` x `factor` pixels.
+    factor : int
+    scl : (y, x) uint8
+        Classes, changed in place: whatever is no cloud, snow, or without data.
+    """
+    rows, columns = scl.shape
+    for y in range(rows):
+        for j in range(shadow.shape[1]):
+            if shadow[y // factor, j]:
+                for x in range(j * factor, min((j + 1) * factor, columns)):
+                    kind = scl[y, x]
+                    if kind == DARK_PIXEL or VEGETATION <= kind <= UNCLASSIFIED:
+                        scl[y, x] = SHADOW
 
 
 def darker_than_around(kind: NDArray[np.uint8], near: NDArray[np.uint8], cell: float) -> NDArray[np.uint8]:
@@ -149,19 +180,27 @@ def label(kind):  # type: ignore[no-untyped-def]
     return parent
 
 
-@kernel
-def _fit(kind, cells, height, down, right):  # type: ignore[no-untyped-def]
-    """Return the share of dark ground where a cloud's shadow would lie, outside of clouds."""
-    rows, columns = kind.shape
-    dark = counted = 0
-    for n in range(cells.size):
-        i, j = cells[n] // columns, cells[n] % columns
-        y, x = i + int(np.floor(height * down[i, j] + 0.5)), j + int(np.floor(height * right[i, j] + 0.5))
-        if 0 <= y < rows and 0 <= x < columns and kind[y, x] != CLOUD and kind[y, x] != IGNORED:
-            counted += 1
-            dark += kind[y, x] == DARK
+@bare_kernel
+def _places(height, row, column, down, right, shape, out):  # type: ignore[no-untyped-def]
+    """Write which cell the shadow of each cell of a cloud would fall on; beyond the tile the one after its last."""
+    rows, columns = shape
+    for n in range(row.size):
+        y = row[n] + np.int64(np.floor(height * down[n] + 0.5))
+        x = column[n] + np.int64(np.floor(height * right[n] + 0.5))
+        inside = (y >= 0) & (y < rows) & (x >= 0) & (x < columns)
+        out[n] = y * columns + x if inside else rows * columns
+
+
+@bare_kernel
+def _fit(votes, places):  # type: ignore[no-untyped-def]
+    """Return the share of dark ground among the places where a cloud's shadow would lie, outside of clouds."""
+    dark, counted = np.int64(0), np.int64(0)
+    for n in range(places.size):
+        vote = np.int64(votes[places[n]])
+        counted += vote & 1
+        dark += vote >> 1
     # A shadow that is mostly out of sight says little.
-    return dark / counted if counted * 4 >= cells.size and counted > 0 else 0.0
+    return dark / counted if counted * 4 >= places.size and counted > 0 else 0.0
 
 
 @kernel
@@ -179,13 +218,23 @@ def _mark(kind, cells, height, down, right, shadow):  # type: ignore[no-untyped-
 
 @kernel
 def _match(kind, order, start, heights, down, right, shadow):  # type: ignore[no-untyped-def]
+    columns, largest = kind.shape[1], (start[1:] - start[:-1]).max()
+    votes = np.zeros(kind.size + 1, np.uint8)
+    votes[:-1] = ((kind == CLEAR) | (kind == DARK)).ravel() + 2 * (kind == DARK).ravel()
+    row, column, places = (np.empty(largest, np.int64), np.empty(largest, np.int64), np.empty(largest, np.int64))
+    southwards, eastwards = np.empty(largest), np.empty(largest)
     for cloud in range(start.size - 1):
         cells = order[start[cloud] : start[cloud + 1]]
-        if cells.size < SMALLEST:
+        size = cells.size
+        if size < SMALLEST:
             continue
+        for n in range(size):
+            row[n], column[n] = cells[n] // columns, cells[n] % columns
+            southwards[n], eastwards[n] = down[row[n], column[n]], right[row[n], column[n]]
         best, share = -1.0, MATCH
         for height in heights:
-            found = _fit(kind, cells, height, down, right)
+            _places(height, row[:size], column[:size], southwards[:size], eastwards[:size], kind.shape, places[:size])
+            found = _fit(votes, places[:size])
             if found > share:
                 best, share = height, found
         if best >= 0:

@@ -146,21 +146,22 @@ class Conditions:
             ``sun_zenith``, ``view_zenith``, ``relative_azimuth`` [deg], ``pressure`` [hPa], ``ozone`` [DU].
         """
         y, x = self.places_of(rows), self.places_of(columns)
-        sun_zenith, sun_azimuth = _angles(*(_scattered(f, y, x) for f in tangents(self.sun)))
+        sun_zenith, sun_azimuth = _angles(*(scattered(f, y, x) for f in tangents(self.sun)))
         vectors = [tangents(view) for view in self.views[name]]
-        east, north = (np.stack([_scattered(v[k], y, x) for v in vectors]) for k in (0, 1))
+        east, north = (np.stack([scattered(v[k], y, x) for v in vectors]) for k in (0, 1))
         chosen = np.asarray(slot, np.intp), np.arange(y.size)
         view_zenith, view_azimuth = _angles(east[chosen], north[chosen])
         return {
             "sun_zenith": sun_zenith,
             "view_zenith": view_zenith,
             "relative_azimuth": sun_azimuth - view_azimuth,
-            "pressure": _scattered(self.pressure, y, x),
-            "ozone": _scattered(self.ozone, y, x),
+            "pressure": scattered(self.pressure, y, x),
+            "ozone": scattered(self.ozone, y, x),
         }
 
 
-def _scattered(nodes: Field, y: Field, x: Field) -> Field:
+def scattered(nodes: Field, y: Field, x: Field) -> Field:
+    """Return what lies between nodes (ny, nx) at places (...), in nodes; beyond the outermost ones as at them."""
     ny, nx = nodes.shape
     y, x = np.clip(y, 0, ny - 1), np.clip(x, 0, nx - 1)
     i, j = np.minimum(y.astype(np.intp), max(ny - 2, 0)), np.minimum(x.astype(np.intp), max(nx - 2, 0))

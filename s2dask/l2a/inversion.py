@@ -17,18 +17,70 @@ from typing import Final
 
 import numpy as np
 
-from s2dask.kernels import bare_kernel, kernel
+from s2dask.kernels import bare_kernel, inline_kernel, kernel
 from s2dask.l2a.slopes import LEAST_LIGHT
+from s2dask.l2a.vector_math import exp, log
 
 OFFSET: Final = 1000
 """Added to the counts: BOA_ADD_OFFSET is its opposite [DN]."""
 SATURATED_COUNT: Final = 65535
 PATH, BOTH, ALBEDO, LOG_GAS, AIR_MASS, DOWN, DIRECT_DOWN, DIRECT_UP, MOLECULES = range(9)
 """Coefficients of a cell: see `s2dask.l2a.correction.coefficient_table`."""
+KINDS: Final = 9
+"""How many they are."""
 GAIN, LIFT, BEND, FROM_SUN, FROM_SKY, SCATTERED = range(6)
 """Numbers of a cell by which its pixels are inverted: see `cell_lines`."""
 LINES: Final = 6
 """How many they are."""
+
+
+@bare_kernel
+def _dim(c, vapour, a, n):  # type: ignore[no-untyped-def]
+    """Let water vapour [cm] dim gas and path reflectance of a row of cells."""
+    share = 0.5**n
+    for j in range(vapour.size):
+        power = a * exp(n * log(c[AIR_MASS, j] * max(vapour[j], 0.0)))
+        whole, half = exp(power), exp(power * share)
+        c[LOG_GAS, j] *= whole
+        c[PATH, j] *= (c[MOLECULES, j] + (1.0 - c[MOLECULES, j]) * half) / whole
+
+
+@bare_kernel
+def lines_of_row(c, vapour, a, n, around, sky, cirrus, growth, lines, out):  # type: ignore[no-untyped-def]
+    """Turn the coefficients of a row of cells into the numbers of `cell_lines`.
+
+    Parameters
+    ----------
+    c : (9, column) float64
+        Overwritten.
+    vapour, a, n, around, sky, cirrus, growth
+        See `cell_lines`: (column).
+    lines : (6, column) float32
+        Overwritten.
+    out : (column, 6) float32
+        Filled.
+    """
+    for j in range(vapour.size):
+        c[LOG_GAS, j] = exp(c[LOG_GAS, j])
+    if a != 0.0:
+        _dim(c, vapour, a, n)
+    for j in range(vapour.size):
+        gas, path, both, albedo, up = c[LOG_GAS, j], c[PATH, j], c[BOTH, j], c[ALBEDO, j], c[DIRECT_UP, j]
+        known = abs(around[j]) < np.float32(np.inf)
+        level = around[j] / gas - path
+        lit = level / (both + albedo * level) if known else 0.0
+        trapped = (1.0 - albedo * lit) / up if known else 1.0
+        gain, direct = trapped / (gas * both), c[DIRECT_DOWN, j]
+        near_sun = direct * c[DOWN, j]
+        lines[GAIN, j] = gain
+        lines[LIFT, j] = trapped * path / both + gain * growth * cirrus[j]
+        lines[BEND, j] = 0.0 if known else albedo
+        lines[FROM_SUN, j] = direct + (1.0 - direct) * near_sun
+        lines[FROM_SKY, j] = (1.0 - direct) * (1.0 - near_sun) * sky[j] + (1.0 - sky[j]) * lit
+        lines[SCATTERED, j] = (1.0 - up) / up * lit
+    for j in range(vapour.size):
+        for k in range(LINES):
+            out[j, k] = lines[k, j]
 
 
 @kernel
@@ -53,64 +105,61 @@ def cell_lines(cells, vapour, a, n, around, sky, cirrus, growth, out):  # type: 
         Filled: ``x = (GAIN toa - LIFT - SCATTERED) / (FROM_SUN c + FROM_SKY)`` and ``rho = x / (1 + BEND x)``.
     """
     rows, columns = vapour.shape
+    c, lines = np.empty((KINDS, columns)), np.empty((LINES, columns), np.float32)
     for i in range(rows):
         for j in range(columns):
-            c = cells[i, j]
-            gas, path, both = np.exp(c[LOG_GAS]), c[PATH], c[BOTH]
-            if a != 0.0:
-                slant = c[AIR_MASS] * max(vapour[i, j], 0.0)
-                whole, half = np.exp(a * slant**n), np.exp(a * (0.5 * slant) ** n)
-                gas *= whole
-                path *= (c[MOLECULES] + (1.0 - c[MOLECULES]) * half) / whole
-            gain, lift, bend, scattered = 1.0 / (gas * both), path / both, c[ALBEDO], 0.0
-            lit = 0.0
-            if np.isfinite(around[i, j]):
-                level = around[i, j] / gas - path
-                lit = level / (both + c[ALBEDO] * level)
-                trapped = (1.0 - c[ALBEDO] * lit) / c[DIRECT_UP]
-                gain, lift, bend = gain * trapped, lift * trapped, 0.0
-                scattered = (1.0 - c[DIRECT_UP]) / c[DIRECT_UP] * lit
-            direct = c[DIRECT_DOWN]
-            near_sun = direct * c[DOWN]
-            out[i, j, GAIN] = gain
-            out[i, j, LIFT] = lift + gain * growth * cirrus[i, j]
-            out[i, j, BEND] = bend
-            out[i, j, FROM_SUN] = direct + (1.0 - direct) * near_sun
-            out[i, j, FROM_SKY] = (1.0 - direct) * (1.0 - near_sun) * sky[i, j] + (1.0 - sky[i, j]) * lit
-            out[i, j, SCATTERED] = scattered
+            for k in range(KINDS):
+                c[k, j] = cells[i, j, k]
+        lines_of_row(c, vapour[i], a, n, around[i], sky[i], cirrus[i], growth, lines, out[i])
 
 
 @bare_kernel
 def _hold(cells, first, factor, held):  # type: ignore[no-untyped-def]
-    columns = held.shape[1]
-    for kind in range(held.shape[0]):
-        for j in range(cells.shape[1]):
-            value = cells[first, j, kind]
-            for x in range(j * factor, min((j + 1) * factor, columns)):
-                held[kind, x] = value
+    """Write the numbers of its cell to each pixel of a line, and return whether any cell has a bend."""
+    columns, bent = held.shape[1], False
+    for j in range(cells.shape[1]):
+        gain, lift, bend = (
+            cells[first, j, GAIN],
+            cells[first, j, LIFT] + cells[first, j, SCATTERED],
+            cells[first, j, BEND],
+        )
+        sun, sky = cells[first, j, FROM_SUN], cells[first, j, FROM_SKY]
+        bent |= bend != np.float32(0.0)
+        for x in range(j * factor, min((j + 1) * factor, columns)):
+            held[0, x], held[1, x], held[2, x], held[3, x], held[4, x] = gain, lift, bend, sun, sky
+    return bent
+
+
+@inline_kernel
+def _coded(rho, toa):  # type: ignore[no-untyped-def]
+    counts = rho * np.float32(10000.0) + np.float32(1000.5)
+    counts = min(max(counts, np.float32(1.0)), np.float32(65534.0))
+    coded = np.int32(counts) if toa <= np.float32(6.45) else np.int32(65535)
+    return coded if toa == toa else np.int32(0)
 
 
 @bare_kernel
-def _level_row(values, held, out):  # type: ignore[no-untyped-def]
-    for x in range(values.size):
-        value = values[x]
-        x1 = value * held[0, x] - (held[1, x] + held[5, x])
-        counts = x1 / (np.float32(1.0) + held[2, x] * x1) * np.float32(10000.0) + np.float32(1000.5)
-        counts = min(max(counts, np.float32(1.0)), np.float32(65534.0))
-        coded = np.int32(counts) if value <= np.float32(6.45) else np.int32(65535)
-        out[x] = coded if value == value else 0
+def _level_row(values, held, bent, out):  # type: ignore[no-untyped-def]
+    if bent:
+        for x in range(values.size):
+            x1 = values[x] * held[0, x] - held[1, x]
+            out[x] = _coded(x1 / (np.float32(1.0) + held[2, x] * x1), values[x])
+    else:  # a division by 1 saved
+        for x in range(values.size):
+            out[x] = _coded(values[x] * held[0, x] - held[1, x], values[x])
 
 
 @bare_kernel
-def _sloped_row(values, cosine, held, out):  # type: ignore[no-untyped-def]
-    for x in range(values.size):
-        value = values[x]
-        light = max(held[3, x] * cosine[x] + held[4, x], np.float32(LEAST_LIGHT))
-        x1 = (value * held[0, x] - (held[1, x] + held[5, x])) / light
-        counts = x1 / (np.float32(1.0) + held[2, x] * x1) * np.float32(10000.0) + np.float32(1000.5)
-        counts = min(max(counts, np.float32(1.0)), np.float32(65534.0))
-        coded = np.int32(counts) if value <= np.float32(6.45) else np.int32(65535)
-        out[x] = coded if value == value else 0
+def _sloped_row(values, cosine, held, bent, out):  # type: ignore[no-untyped-def]
+    if bent:
+        for x in range(values.size):
+            light = max(held[3, x] * cosine[x] + held[4, x], np.float32(LEAST_LIGHT))
+            x1 = (values[x] * held[0, x] - held[1, x]) / light
+            out[x] = _coded(x1 / (np.float32(1.0) + held[2, x] * x1), values[x])
+    else:
+        for x in range(values.size):
+            light = max(held[3, x] * cosine[x] + held[4, x], np.float32(LEAST_LIGHT))
+            out[x] = _coded((values[x] * held[0, x] - held[1, x]) / light, values[x])
 
 
 @kernel
@@ -130,11 +179,11 @@ def invert(image, cells, cosine, factor, out):  # type: ignore[no-untyped-def]
         Filled: 0 no data, 65535 saturated, else ``10000 rho + 1000``, rounded, 1 to 65534.
     """
     rows, columns = image.shape
-    held = np.empty((6, columns), np.float32)
+    held, bent = np.empty((5, columns), np.float32), False
     for y in range(rows):
         if y % factor == 0:
-            _hold(cells, y // factor, factor, held)
+            bent = _hold(cells, y // factor, factor, held)
         if cosine.size > 0:
-            _sloped_row(image[y], cosine[y], held, out[y])
+            _sloped_row(image[y], cosine[y], held, bent, out[y])
         else:
-            _level_row(image[y], held, out[y])
+            _level_row(image[y], held, bent, out[y])

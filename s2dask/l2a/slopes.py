@@ -5,6 +5,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from s2dask.kernels import inline_kernel, kernel
+
 STEEP: Final = 6.0
 """Slope from which on a cell counts as steep [degree] (Sen2Cor: 6 to 8)."""
 STEEP_SHARE: Final = 0.05
@@ -32,7 +34,17 @@ class Relief(NamedTuple):
     sky: Float
 
 
-def gradients(elevation: NDArray[np.floating], cell: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+@inline_kernel
+def _rise(z, i, j, per_rise):  # type: ignore[no-untyped-def]
+    """Return the rise towards east and north of an inner cell."""
+    y, x = i + MARGIN, j + MARGIN
+    east = 2 * (np.float64(z[y, x + 1]) - np.float64(z[y, x - 1])) + np.float64(z[y, x + 2]) - np.float64(z[y, x - 2])
+    north = 2 * (np.float64(z[y - 1, x]) - np.float64(z[y + 1, x])) + np.float64(z[y - 2, x]) - np.float64(z[y + 2, x])
+    return east / per_rise, north / per_rise
+
+
+@kernel
+def gradients(elevation, cell):  # type: ignore[no-untyped-def]
     """Return the rise towards east and north of the inner cells.
 
     Parameters
@@ -48,11 +60,22 @@ def gradients(elevation: NDArray[np.floating], cell: float) -> tuple[NDArray[np.
         The mean of the differences over two and over four cells: posts of an elevation model are farther apart than the
         cells, and the steps of what is bilinear between them would show.
     """
-    z = np.asarray(elevation, np.float64)
-    along, across = z[2:-2], z[:, 2:-2]
-    east = 2 * (along[:, 3:-1] - along[:, 1:-3]) + along[:, 4:] - along[:, :-4]
-    north = 2 * (across[1:-3] - across[3:-1]) + across[:-4] - across[4:]
-    return east / (8 * cell), north / (8 * cell)
+    shape = elevation.shape[0] - 2 * MARGIN, elevation.shape[1] - 2 * MARGIN
+    east, north = np.empty(shape), np.empty(shape)
+    for i in range(shape[0]):
+        for j in range(shape[1]):
+            east[i, j], north[i, j] = _rise(elevation, i, j, 8 * cell)
+    return east, north
+
+
+@kernel
+def _face(elevation, cell, sun_east, sun_north, cosine, sky):  # type: ignore[no-untyped-def]
+    for i in range(cosine.shape[0]):
+        for j in range(cosine.shape[1]):
+            east, north = _rise(elevation, i, j, 8 * cell)
+            up = 1 / np.sqrt(1 + east * east + north * north)
+            cosine[i, j] = max((1 - east * sun_east[i, j] - north * sun_north[i, j]) * up, 0.0)
+            sky[i, j] = (1 + up) / 2
 
 
 def steep_cells(elevation: NDArray[np.floating], cell: float) -> int:
@@ -78,7 +101,7 @@ def relief(
     With the rises p, q towards east and north, ``cos(beta) / cos(theta) = (1 - p s_e - q s_n) / sqrt(1 + p^2 + q^2)``;
     the share of the sky is ``cos^2(slope / 2)``.
     """
-    east, north = gradients(elevation, cell)
-    up = 1 / np.sqrt(1 + east**2 + north**2)
-    cosine = np.maximum((1 - east * sun[0] - north * sun[1]) * up, 0.0)
-    return Relief(cosine.astype(np.float32), ((1 + up) / 2).astype(np.float32))
+    shape = sun[0].shape
+    out = Relief(np.empty(shape, np.float32), np.empty(shape, np.float32))
+    _face(elevation, cell, *sun, *out)
+    return out

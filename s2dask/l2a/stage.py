@@ -22,15 +22,15 @@ from s2dask.io.tiles import TileReader
 from s2dask.l2a import cirrus, cloud_shadow
 from s2dask.l2a.aerosol import SAMPLE_BANDS, LandSample
 from s2dask.l2a.air import Air, air_above, cells_of, elevation_of, in_cells, invert_image, surface_reflectance
-from s2dask.l2a.cells import cell_means, repeat
+from s2dask.l2a.cells import cell_means, repeat, repeat_where
 from s2dask.l2a.conditions import NODE_STEP, Conditions, whole_field, whole_views
 from s2dask.l2a.options import DEFAULT, Corrections
-from s2dask.l2a.scene_class import CLASS_BANDS, CLASSES, DARK, SHADED, SHADOW, SOIL, UNCLASSIFIED, VEGETATION, WATER
+from s2dask.l2a.scene_class import CLASS_BANDS, CLASSES, SHADED, SOIL, VEGETATION
 from s2dask.l2a.scene_rules import SceneRules, classify_scene, clear_air, default_rules, map_hints
 from s2dask.l2a.slopes import MARGIN, steep_cells
 from s2dask.l2a.surroundings import node_sums
 from s2dask.l2a.tile_atmosphere import AtmosphereState, BlockStatistics, solve
-from s2dask.l2a.tile_images import at_resolution, read_image, read_quality, read_slots
+from s2dask.l2a.tile_images import Scene, at_resolution, block_scenes, read_image, read_quality, read_slots
 from s2dask.l2a.uncertainty_tile import Radiometry, grains_above, uncertainty_of
 from s2dask.l2a.window import CELL, Window
 
@@ -53,7 +53,8 @@ CORRECTED: Final = tuple(name for name in BANDS if name != "B10")
 
 Float = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
-Layers = dict[str, NDArray[np.uint8] | NDArray[np.uint16]]
+Counts = NDArray[np.uint16]
+Layers = dict[str, Bytes | Counts]
 
 
 def _sun(tile: TileReader) -> tuple[NDArray[np.float64], tuple[str, ...]]:
@@ -139,20 +140,23 @@ def scene_layers(
     window: Window,
     rules: SceneRules | None = None,
     state: AtmosphereState | None = None,
+    scene: Scene | None = None,
 ) -> tuple[Bytes, Bytes, Bytes, dict[str, Float]]:
     """Return class, cloud and snow confidence [%] of a window of 20 or 60 m pixels, and the images used.
 
     Cloud shadows are not among the classes yet, nor is the shade of the relief without a `state`: they take the whole
-    tile.
+    tile. A `scene` that was read already is not read again, unless the rules ask for more around the window.
     """
     rules = default_rules() if rules is None else rules
     whole = tile.grid.shape(window.resolution)
     wide = window.wider(rules.margin * window.factor, whole) if rules.margin else window
-    images = {name: read_image(tile, name, wide) for name in rules.bands}
-    quality = read_quality(tile, CLASS_BANDS, wide)
+    if scene is None or rules.margin:
+        images = {name: read_image(tile, name, wide) for name in rules.bands}
+        scene = Scene(images, read_quality(tile, CLASS_BANDS, wide))
+    images = scene.images
     hints = _hints(tile, conditions, state, wide, rules)
     air = clear_air(conditions.unit, float(conditions.sun[0].mean()))
-    layers = classify_scene(images, quality, rules, tile.grid.pixel(window.resolution), hints, air)
+    layers = classify_scene(images, scene.quality, rules, tile.grid.pixel(window.resolution), hints, air)
     if rules.margin:
         part = window.inside(wide)
         layers = (layers[0][part], layers[1][part], layers[2][part])
@@ -200,22 +204,27 @@ def gather(
 
 
 def scene_class(
-    tile: TileReader, state: AtmosphereState, window: Window, rules: SceneRules | None = None
+    tile: TileReader,
+    state: AtmosphereState,
+    window: Window,
+    rules: SceneRules | None = None,
+    scene: Scene | None = None,
 ) -> tuple[Bytes, Bytes, Bytes]:
     """Return class, with cloud shadows, and cloud and snow confidence of a window of 20 or 60 m pixels."""
-    scl, cld, snw, _ = scene_layers(tile, state.conditions, window, rules, state)
-    shadow = in_cells(state.shadow, tile, cells_of(tile, window))
-    covered = repeat(np.ascontiguousarray(shadow), window.factor, *window.shape)
-    scl[covered & np.isin(scl, (DARK, VEGETATION, SOIL, WATER, UNCLASSIFIED))] = SHADOW
+    scl, cld, snw, _ = scene_layers(tile, state.conditions, window, rules, state, scene)
+    scl, shadow = np.ascontiguousarray(scl), in_cells(state.shadow, tile, cells_of(tile, window))
+    cloud_shadow.cast(np.ascontiguousarray(shadow), window.factor, scl)
     return scl, cld, snw
 
 
-def _layers(air: Air, seen: Bytes, window: Window) -> dict[str, NDArray[np.uint16]]:
-    """Return the maps of aerosol and water vapour of a window, 0 where nothing is seen."""
+def _layers(air: Air, counts: Counts, window: Window) -> dict[str, Counts]:
+    """Return the maps of aerosol and water vapour of a window, 0 where the counts of a band say that nothing is."""
     out = {}
     for short, amount in (("aot", air.aot), ("wvp", air.water_vapour)):
-        counts = np.floor(np.clip(1000.0 * amount, 1.0, 65_000.0) + 0.5).astype(np.uint16)
-        out[f"quality/atmosphere/r{window.resolution}m/{short}"] = seen * repeat(counts, window.factor, *window.shape)
+        coded = np.floor(np.clip(1000.0 * amount, 1.0, 65_000.0) + 0.5).astype(np.uint16)
+        layer = np.empty(window.shape, np.uint16)
+        repeat_where(coded, window.factor, counts, layer)
+        out[f"quality/atmosphere/r{window.resolution}m/{short}"] = layer
     return out
 
 
@@ -229,16 +238,17 @@ def correct_block(
 ) -> Iterator[tuple[int, Layers]]:
     """Yield the variables of a rectangle of cells of an L2A product by resolution and path (step L2A_AC).
 
-    Each band is read once, whatever the resolutions that it is delivered at, and is in memory alone.
+    Each band is read once, whatever the resolutions that it is delivered at, and at 10 m is in memory alone.
     With `uncertainty`, how well each band is known at its own resolution comes too.
     """
     air = air_above(tile, state, terrain, cells)
     grains = grains_above(tile, state, terrain, cells) if uncertainty else None
     windows = {r: cells.at(r, tile.grid.shape(r)) for r in L2A_BANDS}
-    seen: dict[int, Bytes] = {}
+    kept: dict[int, dict[str, Float]] = {r: {} for r in windows}
+    last: dict[int, Counts] = {}
     for name in CORRECTED:
         own = band(name).resolution
-        image = read_image(tile, name, cells.at(own, tile.grid.shape(own)))
+        image = read_image(tile, name, windows[own])
         if grains is not None:
             radiometry = Radiometry.of(tile.attrs, name)
             pair = uncertainty_of(state, grains, air, name, radiometry, image, windows[own])
@@ -246,14 +256,16 @@ def correct_block(
             yield own, {uncertainty_path(name, part): codes for part, codes in zip(parts, pair, strict=True)}
         for r, names in L2A_BANDS.items():
             if name in names:
-                counts = invert_image(tile, state, air, name, at_resolution(image, own, windows[r]), windows[r])
-                if name == names[-1]:
-                    seen[r] = (counts != 0).astype(np.uint8)
-                yield r, {reflectance_path(r, name): counts}
+                seen = at_resolution(image, own, windows[r])
+                last[r] = invert_image(tile, state, air, name, seen, windows[r])
+                if r != 10 and name in CLASS_BANDS:
+                    kept[r][name] = seen
+                yield r, {reflectance_path(r, name): last[r]}
+    scenes = {} if rules is not None and rules.margin else block_scenes(tile, kept, windows)
     for r, window in windows.items():
-        out: Layers = dict(_layers(air, seen[r], window))
+        out: Layers = dict(_layers(air, last[r], window))
         if r != 10:
-            scl, cld, snw = scene_class(tile, state, window, rules)
+            scl, cld, snw = scene_class(tile, state, window, rules, scenes.get(r))
             out[f"conditions/mask/l2a_classification/r{r}m/scl"] = scl
             if r == 20:
                 out |= {"quality/probability/r20m/cld": cld, "quality/probability/r20m/snw": snw}

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from s2dask.instrument.gas import absorptions
 from s2dask.l2a import cirrus, cloud_shadow
 from s2dask.l2a.aerosol import SAMPLE_BANDS, LandSample, box_edge, dark_vegetation
 from s2dask.l2a.aerosol_field import DEFAULT_AOT, Aerosol, settle_aerosol
@@ -178,7 +179,8 @@ def land_vapour(conditions: Conditions, sample: LandSample, heights: Field, aot:
         mean = float(forecast.mean())
         return Vapour(forecast, mean, FORECAST_ERROR[0] + FORECAST_ERROR[1] * mean, False)
     mean = float(np.median(found[known] / scale[known]))
-    sigma = float(uncertainty(mean, np.median(deep[..., 4]), laws[1]))
+    error = next(absorber.uncertainty for absorber in absorptions(conditions.unit, "B09") if absorber.gas == "h2o")
+    sigma = float(uncertainty(mean, np.median(deep[..., 4]), laws[1], error))
     return Vapour(np.full(forecast.shape, mean), mean, sigma, True)
 
 
@@ -227,14 +229,15 @@ def solve(
     edge = box_edge(conditions.cell)
     shape = (-(-kind.shape[0] // edge), -(-kind.shape[1] // edge))
     vapour = land_vapour(conditions, sample, heights, DEFAULT_AOT)
-    boxes = dark_vegetation(conditions, sample, heights, shape, vapour.mean)
+    around_nodes = _around(blocks, (kind.shape[0], kind.shape[1]), conditions.cell)
+    beside_cells = {name: nodes.astype(np.float64) for name, nodes in around_nodes.items() if name in SAMPLE_BANDS}
+    boxes = dark_vegetation(conditions, sample, heights, shape, vapour.mean, beside_cells)
     nodes = conditions.at_boxes(edge, shape)
     aerosol = settle_aerosol(nodes, boxes, reference)
     vapour = land_vapour(conditions, sample, heights, float(aerosol.aot.mean()))
     packed = [np.packbits(mask != 0, axis=1) for mask in (shadow, around(cloud, 1), shade)]
     steep = sum(block.steep for block in blocks) > STEEP_SHARE * kind.size
     sloped = corrections.slopes == "on" or (corrections.slopes == "auto" and steep)
-    around_nodes = _around(blocks, (kind.shape[0], kind.shape[1]), conditions.cell)
     state = AtmosphereState(
         conditions, nodes, aerosol, vapour, heights, packed[0], packed[1], packed[2], around_nodes, sloped,
         _growth(blocks), "",

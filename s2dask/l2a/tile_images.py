@@ -1,14 +1,15 @@
 """Images of a tile at the resolution of a window: means of smaller pixels, copies of larger ones."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2dask.instrument import band
-from s2dask.l2a.cells import SATURATED, cell_means, cell_union, repeat
+from s2dask.l2a.cells import cell_means, cell_middles, cell_union, repeat, saturate
 from s2dask.l2a.conditions import Conditions
+from s2dask.l2a.scene_class import CLASS_BANDS
 from s2dask.l2a.window import CELL, Window
 
 Float = NDArray[np.float32]
@@ -44,6 +45,21 @@ class TileImages(Protocol):
         ...
 
 
+class Scene(NamedTuple):
+    """What a classification takes of a window.
+
+    Attributes
+    ----------
+    images : dict of str to (y, x) float32 [1]
+        Top-of-atmosphere reflectance of bands, NaN without data, infinite where saturated.
+    quality : (y, x) uint8
+        Union of the MSK_QUALIT bits of the bands that every classification takes.
+    """
+
+    images: dict[str, Float]
+    quality: Bytes
+
+
 def at_resolution(image: Float, own: int, window: Window) -> Float:
     """Return an image of pixels of `own` m at the resolution of a window; see `read_image`."""
     if own < window.resolution:
@@ -64,7 +80,7 @@ def read_image(tile: TileImages, name: str, window: Window) -> Float:
     there = window.at(own, tile.grid.shape(own))
     image = tile.reflectance(name, there.rows, there.columns)
     if own >= window.resolution:
-        image[image > SATURATED] = np.inf
+        saturate(image)
     return at_resolution(image, own, window)
 
 
@@ -84,14 +100,31 @@ def read_quality(tile: TileImages, names: Sequence[str], window: Window) -> Byte
     return out
 
 
+def block_scenes(
+    tile: TileImages, kept: Mapping[int, Mapping[str, Float]], windows: Mapping[int, Window]
+) -> dict[int, Scene]:
+    """Return what the classification takes at 20 and 60 m, of images that are in memory already, all but B10's.
+
+    Parameters
+    ----------
+    tile : TileImages
+    kept : mapping of int to mapping of str to (y, x) float32 [1]
+        Images by resolution [m] and band.
+    windows : mapping of int to Window
+        The same ground by resolution [m].
+    """
+    veil, quality = read_image(tile, "B10", windows[CELL]), read_quality(tile, CLASS_BANDS, windows[20])
+    return {
+        20: Scene({**kept[20], "B10": at_resolution(veil, CELL, windows[20])}, quality),
+        CELL: Scene({**kept[CELL], "B10": veil}, cell_union(quality, CELL // 20)),
+    }
+
+
 def read_slots(tile: TileImages, conditions: Conditions, name: str, cells: Window) -> Bytes:
     """Return the slot of the detector in the middle of each cell."""
     own = band(name).resolution
     there = cells.at(own, tile.grid.shape(own))
     footprint = tile.footprint(name, there.rows, there.columns)
-    factor = CELL // own
-    rows, columns = (
-        np.minimum(factor * np.arange(n) + factor // 2, size - 1)
-        for n, size in zip(cells.shape, footprint.shape, strict=True)
-    )
-    return conditions.slots(footprint[np.ix_(rows, columns)])
+    out = np.empty(cells.shape, np.uint8)
+    cell_middles(footprint, CELL // own, out)
+    return conditions.slots(out)

@@ -179,8 +179,8 @@ def log_gas_error(unit: str, band: str, angles: Angles, air: AirState) -> Field:
 
     Notes
     -----
-    What is retrieved with a table errs with it: the water vapour in B09 is told by B09 itself, whose uncertainty here
-    is an upper bound.
+    What is retrieved with a table errs with it: where B09 tells the water vapour, this is no error of B09, see
+    `s2dask.l2a.water_vapour.surface_uncertainty`.
     """
     mass = sum(1 / np.cos(np.radians(np.asarray(angle, np.float64))) for angle in angles[:2])
     told = absorber_exponents(unit, band, mass, air.pressure, air.water_vapour, air.ozone)

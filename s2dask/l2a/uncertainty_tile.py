@@ -42,6 +42,7 @@ from s2dask.l2a.uncertainty import (
     variance_numbers,
 )
 from s2dask.l2a.uncertainty_layers import cell_numbers, layers
+from s2dask.l2a.water_vapour import surface_uncertainty
 from s2dask.l2a.window import CELL, Window
 
 BOXES: Final = 6
@@ -52,6 +53,8 @@ MEAN_REFLECTANCE: Final = 0.2
 """Above the atmosphere, of a tile that does not tell the mean of its bands; straylight follows it [1]."""
 ACCURACY_REFLECTANCE: Final = 0.2
 """Of the surface for which the accuracy of the radiative transfer is stated [1]."""
+VAPOUR_BAND: Final = "B09"
+"""That tells the water vapour."""
 SLOT_BAND: Final = "B09"
 """Whose detector is taken for that of a grain: all bands change it at the same place, but for some pixels."""
 
@@ -168,6 +171,9 @@ def _terms(
     lines_of = lines_in_surroundings(cells, law, around)
     model = lines_in_surroundings(_cells_of(state, other, name), law, around)
     gas = log_gas_error(far.unit, name, angles, ground)
+    if name == VAPOUR_BAND and state.vapour.retrieved:
+        mass = sum(1 / np.cos(np.radians(np.asarray(angle, np.float64))) for angle in angles[:2])
+        errors, gas = errors._replace(water_vapour=surface_uncertainty(air.water_vapour, mass, law)), np.zeros(())
     return systematic_terms(lines_of, air, errors, gas, other_model=model), lines_of(air)
 
 

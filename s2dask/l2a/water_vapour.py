@@ -23,10 +23,8 @@ SMOOTHED: Final = 100.0
 """Width at half height of the bell that the water vapour is smoothed with [m] [1]."""
 RATIO_ERROR: Final = 0.02
 """Of B09 against B8A, the calibration of one band against another [1]."""
-SURFACE_ERROR: Final = 0.01
-"""Of taking the surface to reflect alike in both [1]."""
-GAS_ERROR: Final = 0.034
-"""Of the transmittance of B09: by so much do tables of the absorption differ [1]."""
+SURFACE_ERROR: Final = 0.02
+"""Of taking the surface to reflect alike in both, 80 nm apart: own estimate, soils rise by up to twice as much [1]."""
 
 
 @kernel
@@ -117,7 +115,9 @@ def side_weight(cell: float) -> float:
     return float(0.5 ** ((2.0 * cell / SMOOTHED) ** 2))
 
 
-def uncertainty(amount: ArrayLike, mass: ArrayLike, deep_law: tuple[float, float]) -> NDArray[np.float64]:
+def uncertainty(
+    amount: ArrayLike, mass: ArrayLike, deep_law: tuple[float, float], gas_error: float
+) -> NDArray[np.float64]:
     """Return the standard uncertainty of retrieved water vapour [cm].
 
     Parameters
@@ -127,12 +127,25 @@ def uncertainty(amount: ArrayLike, mass: ArrayLike, deep_law: tuple[float, float
         Air mass down and up.
     deep_law : (float, float)
         ``a`` and ``n`` of the absorption in B09.
+    gas_error : float [1]
+        Of the logarithm of its transmittance, relative, as the table of gases states it.
 
     Notes
     -----
-    With ``T = exp(a (m W)^n)``, ``dW / W = (dT / T) / (n |ln T|)``. `GAS_ERROR` is the difference of 6SV and SMARTS.
+    With ``T = exp(a (m W)^n)``, ``dW / W = (dT / T) / (n |ln T|)``.
     """
     a, n = deep_law
     depth = np.abs(a) * (np.asarray(mass) * np.maximum(np.asarray(amount), 0.01)) ** n
-    relative = np.sqrt(RATIO_ERROR**2 + SURFACE_ERROR**2 + GAS_ERROR**2)
+    relative = np.sqrt(RATIO_ERROR**2 + SURFACE_ERROR**2 + (gas_error * depth) ** 2)
     return np.asarray(np.maximum(np.asarray(amount), 0.01) * relative / (n * depth))
+
+
+def surface_uncertainty(amount: ArrayLike, mass: ArrayLike, deep_law: tuple[float, float]) -> NDArray[np.float64]:
+    """Return the part of it [cm] that the surface has, which alone comes back in the reflectance of B09.
+
+    The vapour that is wrong by the table or by the calibration of B09 takes off as much as these add: B09 is corrected
+    by what it told itself.
+    """
+    a, n = deep_law
+    depth = np.abs(a) * (np.asarray(mass) * np.maximum(np.asarray(amount), 0.01)) ** n
+    return np.asarray(np.maximum(np.asarray(amount), 0.01) * SURFACE_ERROR / (n * depth))

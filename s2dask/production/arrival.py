@@ -8,6 +8,7 @@ from s2dask.errors import ConfigurationError
 from s2dask.graph.tasks import Outcome, TaskGraph, collect
 from s2dask.l0.blocks import Block
 from s2dask.l0.session import Session, SessionState, accept_session, survey
+from s2dask.l0.stage import granules_of
 from s2dask.production import levels
 from s2dask.production.ingest import StripUpdate, close_strip
 from s2dask.production.runner import Runner
@@ -91,7 +92,7 @@ class Arrival:
         """
         self.decode()
         decoded = self._futures()
-        collect(self.runner.client, list(decoded.values()), self._note)
+        collect(self.runner.client, list(decoded.values()), self._note, self.runner.lost)
         graph = TaskGraph()
         files = [graph.adopt(f"file-{key}", future) for key, future in decoded.items()]
         last = levels.add_plan(graph, files, session, aux, l0, self.work)
@@ -110,7 +111,8 @@ class Arrival:
         updates = self.plan(self.accept(allow_gaps=True), aux, l0)
         for update in updates:
             graph = TaskGraph()
-            levels.add_packets(graph, update, self.work)
+            for (d, scene), bands in sorted(granules_of(update.granules).items(), key=lambda item: item[0][::-1]):
+                levels.add_packets(graph, update.url, self.work, update.rank, d, scene, bands)
             self.runner.run("L0", graph)
             close_strip(self.work, update.rank)
         return updates

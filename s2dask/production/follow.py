@@ -69,7 +69,8 @@ def follow(arrival: Arrival, seconds: float, *, allow_gaps: bool = False, poll: 
             seen, since = mark, time.monotonic()
         elif time.monotonic() - since >= seconds:
             break
-        time.sleep(min(poll, seconds))
+        if arrival.runner.stopped.wait(min(poll, seconds)):
+            raise InputMissing("the wait was given up", arrival.folder, "run it again")
     if problem is not None:
         raise problem
     lacking = arrival.state.lacking if arrival.state else ()

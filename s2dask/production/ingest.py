@@ -1,5 +1,6 @@
 """From the files of a session to L0 datastrips: decode each file, plan the strips, move the packets."""
 
+import hashlib
 import pickle
 import shutil
 from collections.abc import Mapping, Sequence
@@ -18,10 +19,11 @@ from s2dask.io.storage import exists, remove
 from s2dask.io.template import create, set_attributes
 from s2dask.io.writer import write_block, write_whole
 from s2dask.l0.session import Session
-from s2dask.l0.stage import FileResult, StripPlan, changed_granules, gather_packets, plan_strips
+from s2dask.l0.stage import FileResult, StripPlan, changed_granules, gather_packets, granule_digest, plan_strips
 from s2dask.production.datation import datation_model
 from s2dask.production.downlink import downlink_facts, downlink_times
 from s2dask.production.housekeeping import keep_housekeeping
+from s2dask.production.marks import forget
 from s2dask.qc.records import Record
 
 BASELINE: Final = "05.11"
@@ -45,12 +47,18 @@ class StripUpdate:
         Of the plan.
     granules : tuple of (int, str, int)
         Detector, band and scene of those whose packets `write_packets` has to move.
+    digests : dict of (int, int) to str
+        Digest of the packets of each detector and scene.
+    digest : str
+        Of all of them, and of what the plan says of orbit, attitude and dates.
     """
 
     url: str
     rank: int
     counters: Record
     granules: tuple[Granule, ...]
+    digests: dict[tuple[int, int], str]
+    digest: str
 
 
 def _conditions(plan: StripPlan) -> dict[str, np.ndarray]:
@@ -102,6 +110,7 @@ def _create(plan: StripPlan, session: Session, aux: str, l0: str) -> None:
     variables = schema.l0(
         plan.detectors, plan.bands, plan.scenes, plan.codec, plan.points.time.size, plan.attitude.time.size
     )
+    forget(l0)
     create(l0, variables, {"s2dask": _facts(plan, session, aux)})
     _fill(plan, session, l0)
 
@@ -117,29 +126,44 @@ def _dump(path: Path, plan: StripPlan) -> None:
     fresh.replace(path)
 
 
-def _moved(url: str, path: Path) -> StripPlan | None:
-    """Return the plan whose packets a store holds, None when it may not hold all of them."""
+def _plan_of(url: str, path: Path) -> StripPlan | None:
+    """Return the plan that a store was brought to, None when there is no such plan or store."""
     if not path.is_file() or not exists(url):
         return None
     plan: StripPlan = pickle.loads(path.read_bytes())  # noqa: S301 - our own file
     return plan
 
 
+def _fits(before: StripPlan | None, plan: StripPlan) -> bool:
+    """Tell whether the store of a plan can take another."""
+    if before is None or abs(plan.start - before.start) > SCENE_SECONDS * 5e8:
+        return False
+    return _shape(before) == _shape(plan)
+
+
+def _digests(plan: StripPlan) -> tuple[dict[tuple[int, int], str], str]:
+    granules = {(d, scene): granule_digest(plan, d, scene) for scene in range(plan.scenes) for d in plan.detectors}
+    whole = hashlib.blake2b(repr(sorted(granules.items())).encode(), digest_size=16)
+    for values in _conditions(plan).values():
+        whole.update(np.ascontiguousarray(values).tobytes())
+    whole.update(repr((plan.start, plan.stop, plan.gaps, plan.residual, plan.degraded)).encode())
+    return granules, whole.hexdigest()
+
+
 def _update(plan: StripPlan, session: Session, aux: str, url: str, work: str, rank: int) -> StripUpdate:
-    moved = Path(work) / _MOVED.format(rank)
-    before = _moved(url, moved)
-    same_time = before is not None and abs(plan.start - before.start) <= SCENE_SECONDS * 5e8
+    planned, moved = Path(work) / _PLAN.format(rank), Path(work) / _MOVED.format(rank)
+    before, known = _plan_of(url, moved), _plan_of(url, planned)
     moved.unlink(missing_ok=True)
-    if before is None or not same_time or _shape(before) != _shape(plan):
-        before = None
-        _create(plan, session, aux, url)
-    else:
+    if _fits(known, plan):
         _fill(plan, session, url)
         set_attributes(url, {"s2dask": _facts(plan, session, aux)})
-    granules = changed_granules(before, plan)
-    _dump(Path(work) / _PLAN.format(rank), plan)
+    else:
+        planned.unlink(missing_ok=True)  # until the store is whole
+        _create(plan, session, aux, url)
+    granules = changed_granules(before if _fits(before, plan) and _fits(known, plan) else None, plan)
+    _dump(planned, plan)
     counters = {key: float(value) for key, value in plan.counters.items()}
-    return StripUpdate(url, rank, counters, granules)
+    return StripUpdate(url, rank, counters, granules, *_digests(plan))
 
 
 def _forget(l0: str, work: str, count: int) -> None:

@@ -12,7 +12,8 @@ from s2dask.instrument import band
 from s2dask.production.setting import AuxFolder, Setting
 from s2dask.production.strip import StripFacts
 
-_REFERENCES: Final = ("B04", "B03", "B02", "B08")
+REFERENCES: Final = ("B04", "B03", "B02", "B08")
+"""Bands in whose geometry a datastrip is described: the first that is there."""
 _MJD_GPS_EPOCH: Final = 44244
 QUICKLOOK_METRES: Final = 320
 """Edge of a quick-look pixel: 32 lines and columns of 10 m, as in real products."""
@@ -20,7 +21,7 @@ QUICKLOOK_METRES: Final = 320
 
 def reference_band(facts: StripFacts) -> str:
     """Return the band in whose geometry the strip is described: B04 where it is there, as in real products."""
-    return next((name for name in _REFERENCES if name in facts.bands), facts.bands[0])
+    return next((name for name in REFERENCES if name in facts.bands), facts.bands[0])
 
 
 def _ground(setting: Setting, name: str, detector: int, line: Any, column: Any) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The graphs of each level: which tasks, on what, in which order. Functions here only add named tasks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from s2dask.io.grids import TileGrid
 from s2dask.l0.blocks import Block
 from s2dask.l0.datatake import levels_of
 from s2dask.l0.session import Session
-from s2dask.l0.stage import decode_file, granules_of
+from s2dask.l0.stage import decode_file
 from s2dask.l2a.options import DEFAULT, Corrections
 from s2dask.production import ingest, l1a_strip, ortho, strip, surface
 from s2dask.production.blocks import Blocking
@@ -32,6 +32,8 @@ class TilePlan:
         Of L1C.
     corrections : Corrections
         Of L2A.
+    created : datetime, optional
+        When its products are made; default: now.
     """
 
     grid: TileGrid
@@ -40,6 +42,7 @@ class TilePlan:
     l2a: str
     how: Resampling = USUAL
     corrections: Corrections = DEFAULT
+    created: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -74,55 +77,31 @@ def add_plan(graph: TaskGraph, files: Sequence[Ref], session: Session, aux: str,
     return graph.add("MSI_Merge-plan", ingest.update_strips, files, session, aux, l0, work)
 
 
-def add_packets(graph: TaskGraph, update: ingest.StripUpdate, work: str) -> list[Ref]:
-    """Add one task per detector and scene to be moved, which writes its packets into the L0 store of its datastrip."""
-    moved = sorted(granules_of(update.granules).items(), key=lambda item: item[0][::-1])
-    return [
-        graph.add(f"MSI_Merge-D{d:02d}-G{scene:03d}", ingest.write_packets, update.url, work, d, scene, bands,
-                  update.rank)
-        for (d, scene), bands in moved
-    ]  # fmt: skip
+def add_packets(
+    graph: TaskGraph, l0: str, work: str, strip: int, detector: int, scene: int, bands: Sequence[str]
+) -> Ref:
+    """Add the task that moves the packets of a detector and scene into the L0 store of its datastrip."""
+    key = f"MSI_Merge-D{detector:02d}-G{scene:03d}"
+    return graph.add(key, ingest.write_packets, l0, work, detector, scene, bands, strip)
 
 
-def add_l1a(graph: TaskGraph, l0: str, l1a: str, gipps: GippSet, packets: Mapping[str, Ref]) -> Ref:
-    """Add one task per L1A granule (detector x scene) and the reduction of their records."""
-    init = graph.add("RADIO_INIT-L1A", l1a_strip.start_l1a, l0, l1a, gipps)
-    granules = [
-        graph.add(f"DECOMP-D{d:02d}-G{scene:03d}", l1a_strip.write_l1a_granule, l0, l1a, gipps, d, scene,
-                  after=(init, *_around(packets, d, scene)))
-        for scene, d in _granules(l0)
-    ]  # fmt: skip
-    return graph.add("OLQC_DS_L1A-all", strip.finish_images, l1a, granules)
+def add_l1a_granule(graph: TaskGraph, l0: str, l1a: str, gipps: GippSet, detector: int, scene: int) -> Ref:
+    """Add the task of an L1A granule (detector x scene); its packets and those of its margins must be there."""
+    key = f"DECOMP-D{detector:02d}-G{scene:03d}"
+    return graph.add(key, l1a_strip.write_l1a_granule, l0, l1a, gipps, detector, scene)
 
 
-def _granules(l0: str) -> list[tuple[int, int]]:
-    facts = strip.strip_facts(l0)
-    return [(scene, d) for scene in range(facts.scenes) for d in facts.detectors]
-
-
-def _around(packets: Mapping[str, Ref], detector: int, scene: int) -> list[Ref]:
-    """Return the tasks of the packets of a granule and of its neighbours, whose lines its margins take."""
-    keys = [f"MSI_Merge-D{detector:02d}-G{k:03d}" for k in (scene - 1, scene, scene + 1)]
-    return [packets[key] for key in keys if key in packets]
-
-
-def add_l1b(graph: TaskGraph, l0: str, l1b: str, gipps: GippSet, packets: Mapping[str, Ref]) -> Ref:
-    """Add one task per granule (detector x scene) and the reduction of their records.
-
-    A granule waits for its own packets and those of its neighbours, whose lines its margins take.
-    """
-    init = graph.add("RADIO_INIT-all", strip.start_l1b, l0, l1b)
-    granules = [
-        graph.add(f"RADIO_AB-D{d:02d}-G{scene:03d}", strip.write_scene, l0, l1b, gipps, d, scene,
-                  after=(init, *_around(packets, d, scene)))
-        for scene, d in _granules(l0)
-    ]  # fmt: skip
-    return graph.add("OLQC_DS_L1B-all", strip.finish_images, l1b, granules)
+def add_l1b_granule(graph: TaskGraph, l0: str, l1b: str, gipps: GippSet, detector: int, scene: int) -> Ref:
+    """Add the task of an L1B granule (detector x scene); its packets and those of its margins must be there."""
+    key = f"RADIO_AB-D{detector:02d}-G{scene:03d}"
+    return graph.add(key, strip.write_scene, l0, l1b, gipps, detector, scene)
 
 
 def add_l1c(graph: TaskGraph, plan: TilePlan, l0: str, l1b: str, aux: str | None) -> Ref:
     """Add the tasks of one L1C tile: geometry, blocks of every resolution, masks, finish."""
-    init = graph.add(f"TILE_INIT-{plan.name}", ortho.start_tile, l0, aux, plan.grid, plan.blocking, plan.l1c, plan.how)
+    init = graph.add(
+        f"TILE_INIT-{plan.name}", ortho.start_tile, l0, aux, plan.grid, plan.blocking, plan.l1c, plan.how, plan.created
+    )
     blocks = [
         graph.add(f"GEN_ORTHO_TOA-{plan.name}-{block.name}", ortho.write_ortho, l0, l1b, aux, plan.l1c, block, init)
         for resolution in (10, 20, 60)
@@ -143,12 +122,12 @@ def add_l2a(graph: TaskGraph, plan: TilePlan, source: str, aux: str | None, read
         after=tuple(ready),
     )  # fmt: skip
     statistics = [
-        graph.add(f"L2A_DDV-{plan.name}-{block.name}", surface.gather, source, block, begin)
+        graph.add(f"L2A_DDV-{plan.name}-{block.name}", surface.gather, source, block, begin, stays=True)
         for block in plan.blocking.blocks(plan.grid, 20)
     ]
-    state = graph.add(f"L2A_AOT_WV-{plan.name}", surface.solve, begin, statistics)
+    state = graph.add(f"L2A_AOT_WV-{plan.name}", surface.solve, begin, statistics, stays=True)
     blocks = [
         graph.add(f"L2A_AC-{plan.name}-{block.name}", surface.write_surface, source, plan.l2a, block, begin, state)
         for block in plan.blocking.blocks(plan.grid, 20)
     ]
-    return graph.add(f"L2A_FINALIZE-{plan.name}", surface.finish_tile, plan.l2a, begin, state, blocks)
+    return graph.add(f"L2A_FINALIZE-{plan.name}", surface.finish_tile, plan.l2a, begin, state, blocks, plan.created)

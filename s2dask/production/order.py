@@ -1,9 +1,9 @@
 """What is asked of a run, and where it finds and puts things."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, Self, get_args
 
 from s2dask.errors import ConfigurationError, InputMissing
 from s2dask.io.grids import TileGrid
@@ -70,6 +70,17 @@ class Order:
         with the failure in its metadata and in the summary.
     checklists : str, optional
         Checklist file in place of that of s2dask (`s2dask.qc.checklists`).
+    quality_store : str, optional
+        Folder or fsspec URL of the store of indicators (`s2dask.qc.store`) that every product goes to.
+    ledger : str, optional
+        Path or URL of the ledger (`s2dask.production.ledger`); default: a file among the working stores.
+    split : int, optional
+        Scenes of a virtual datastrip (`s2dask.production.virtual_strip`): images of the datastrip are made, and removed
+        when their tiles are delivered, so many at a time. The tiles are the same; default: not split.
+    trace : str, optional
+        File that gets a JSON line when a unit begins and when it ends (`s2dask.production.trace`).
+    history : str, optional
+        Folder or fsspec URL of measured runs (`s2dask.graph.cost_history`), which this one is added to.
     """
 
     source: str
@@ -93,6 +104,11 @@ class Order:
     corrections: Corrections = DEFAULT
     quality_policy: QualityPolicy = "withhold"
     checklists: str | None = None
+    quality_store: str | None = None
+    ledger: str | None = None
+    split: int | None = None
+    trace: str | None = None
+    history: str | None = None
 
     def __post_init__(self) -> None:
         if self.to not in LEVELS:
@@ -103,6 +119,7 @@ class Order:
         if self.resampling != USUAL and self.to not in ("L1C", "L2A"):
             raise ConfigurationError(f"nothing is resampled up to {self.to}", "--interpolation, --cut, --noise-gain")
         check_form(self.zarr_form)
+        self._check_split()
         if self.quality_policy not in get_args(QualityPolicy):
             raise ConfigurationError(f"no policy {self.quality_policy}", "--quality-policy", "withhold or flag")
         load_checklists(self.checklists)
@@ -114,6 +131,30 @@ class Order:
             raise ConfigurationError(f"{self.follow} s", "--follow", "a number of seconds above 0")
         if self.follow is not None and self.is_safe:
             raise ConfigurationError("a product does not arrive", "--follow", "it is for CADU sessions")
+
+    def _check_split(self) -> None:
+        if self.split is None:
+            return
+        if self.split < 1:
+            raise ConfigurationError(f"{self.split} scenes", "--split", "1 or more")
+        if self.is_safe or self.to not in ("L1C", "L2A"):
+            raise ConfigurationError("no tiles of a session are made", "--split", "use it with --to L1C or L2A")
+        if self.resampling.uncertainty:
+            what = "the uncertainty of L1C follows the mean of the whole datastrip"
+            raise ConfigurationError(what, "--split, --toa-uncertainty", "leave one of them out")
+
+    def spec(self) -> dict[str, Any]:
+        """Return the order as the ledger keeps it, JSON-able; `of` reads it back."""
+        return asdict(self) | {"formats": list(self.formats)}
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> Self:
+        """Return the order that `spec` has told."""
+        told, window, blocking = dict(spec), spec["window"], spec["blocking"]
+        told["window"] = None if window is None else tuple(window)
+        told["blocking"] = None if blocking is None else Blocking(**blocking)
+        told["resampling"], told["corrections"] = Resampling(**spec["resampling"]), Corrections(**spec["corrections"])
+        return cls(**told)
 
     @property
     def is_safe(self) -> bool:

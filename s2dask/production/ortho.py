@@ -1,8 +1,10 @@
 """From L1B strips to L1C tiles, block by block."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -11,8 +13,9 @@ import zarr
 from s2dask.auxdata.gipp_radiometry import AbsoluteCalibration, read_r2abca
 from s2dask.auxdata.time import gps_to_utc, iso
 from s2dask.geometry.viewing import ViewingModel
-from s2dask.instrument import BANDS, band, bands_of
+from s2dask.instrument import BANDS, band, bands_of, unit
 from s2dask.instrument.solar import reflectance_conversion
+from s2dask.instrument.uncertainty import CountErrors
 from s2dask.io import schema
 from s2dask.io.chunk_files import open_for_reading
 from s2dask.io.grids import TileGrid
@@ -33,11 +36,15 @@ from s2dask.l1c.stage import (
     prepare_tile,
 )
 from s2dask.l1c.tile_geometry import mean_angles
+from s2dask.l1c.tile_indicator import BlockIndicators, between_record, deviations, tile_indicators
+from s2dask.l1c.uncertainty import mean_uncertainty
 from s2dask.production.blocks import Block, Blocking
+from s2dask.production.count_errors import tile_errors
 from s2dask.production.meteorology import cut_forecasts, forecast_variables, write_forecasts
+from s2dask.production.reference_image import block_reference, patch_cell
 from s2dask.production.resampling import USUAL, Resampling
 from s2dask.production.setting import Setting, open_setting
-from s2dask.production.strip import StripFacts, strip_facts
+from s2dask.production.strip import StripFacts, held_scenes, strip_facts
 from s2dask.production.tile_gipps import check_tile, cloud_rule, colour_curves
 from s2dask.qc.checks import run_checks
 from s2dask.qc.records import Record, combine
@@ -88,10 +95,11 @@ def sensing_attributes(facts: StripFacts, setting: Setting, geometry: TileGeomet
 
 
 def tile_attributes(
-    facts: StripFacts, setting: Setting, grid: TileGrid, geometry: TileGeometry, how: Resampling = USUAL
-) -> dict[str, Any]:
+    facts: StripFacts, setting: Setting, grid: TileGrid, geometry: TileGeometry, how: Resampling = USUAL,
+    created: datetime | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Return the root attributes of the tile, as far as they are known before its pixels."""
-    now, start = datetime.now(UTC), parse_compact_time(str(facts.attrs["datatake_id"])[5:20])
+    now, start = created or datetime.now(UTC), parse_compact_time(str(facts.attrs["datatake_id"])[5:20])
     out = sensing_attributes(facts, setting, geometry, how) | grid.facts()
     rule, curves = cloud_rule(setting.gipps), colour_curves(setting.gipps)
     if rule is not None:
@@ -116,7 +124,8 @@ def _write_angles(l1c: str, detectors: Sequence[int], geometry: TileGeometry) ->
 
 
 def start_tile(
-    l0: str, aux: str | None, grid: TileGrid, blocking: Blocking, l1c: str, how: Resampling = USUAL
+    l0: str, aux: str | None, grid: TileGrid, blocking: Blocking, l1c: str, how: Resampling = USUAL,
+    created: datetime | None = None,
 ) -> dict[str, Any]:
     """Create the store of a tile with its coordinates and angles, and return what its blocks share (step TILE_INIT).
 
@@ -131,6 +140,8 @@ def start_tile(
     l1c : str
         Store to create; one that is there is replaced.
     how : Resampling
+    created : datetime, optional
+        Of the product; default: now.
 
     Returns
     -------
@@ -140,8 +151,10 @@ def start_tile(
     facts, setting, lines = strip_facts(l0), open_setting(l0, aux), strip_lines(strip_facts(l0))
     check_tile(setting.gipps, grid)
     geometry = prepare_tile(setting.model, setting.terrain, grid, lines, facts.detectors)
-    attrs = tile_attributes(facts, setting, grid, geometry, how)
-    variables = schema.l1c(grid, facts.detectors, facts.bands, chunks=blocking.chunks(), noise_gain=how.noise_gain)
+    attrs = tile_attributes(facts, setting, grid, geometry, how, created)
+    variables = schema.l1c(
+        grid, facts.detectors, facts.bands, blocking.chunks(), noise_gain=how.noise_gain, uncertainty=how.uncertainty
+    )
     files, flags = cut_forecasts(setting, grid, geometry.date)
     forecasts = forecast_variables(files)
     create(l1c, variables | {path: spec for path, (spec, _) in forecasts.items()}, {"s2dask": attrs})
@@ -159,6 +172,7 @@ def ortho_parameters(
     box: Sequence[float],
     heights: Sequence[float],
     sun_zenith: np.ndarray,
+    errors: Mapping[str, CountErrors] = MappingProxyType({}),
 ) -> OrthoParameters:
     """Return what the blocks of a tile share, from its attributes and its geometry."""
     west, south, east, north = box
@@ -166,11 +180,23 @@ def ortho_parameters(
     return OrthoParameters(
         tuple(attrs["detectors"]), lines, (west, south, east, north), (low, high), sun_zenith,
         attrs["physical_gains"], attrs["solar_irradiance"], attrs["reflectance_conversion"], attrs["filter"],
-        attrs["cut"], attrs["noise_gain"],
+        attrs["cut"], attrs["noise_gain"], errors,
     )  # fmt: skip
 
 
-def write_ortho(l0: str, l1b: str, aux: str | None, l1c: str, block: Block, init: Mapping[str, Any]) -> Record:
+def _indicators(aux: str | None, l0: str, grid: TileGrid, block: Block) -> BlockIndicators:
+    """Return what measures the images of a block, with the reference image if the auxiliary folder has one."""
+    r, reference = block.resolution, {}
+    shape = (block.rows.stop - block.rows.start, block.columns.stop - block.columns.start)
+    if r == 10:
+        folder = aux or str(strip_facts(l0).attrs["aux"])
+        reference = block_reference(folder, grid, block.origin, shape)
+    return BlockIndicators(r, block.origin, grid.shape(r), patch_cell(grid, r), reference)
+
+
+def write_ortho(
+    l0: str, l1b: str, aux: str | None, l1c: str, block: Block, init: Mapping[str, Any], measured: bool = True
+) -> Record:
     """Make the orthoimages of a block, band after band, write its chunks and return its record (step GEN_ORTHO_TOA).
 
     Parameters
@@ -183,6 +209,8 @@ def write_ortho(l0: str, l1b: str, aux: str | None, l1c: str, block: Block, init
     block : Block
     init : dict
         What `start_tile` returned.
+    measured : bool
+        False leaves what the metadata state and no indicator: what quality control costs is told by the difference.
     """
     grid, setting = TileGrid.of(init["attrs"]), open_setting(l0, aux)
     names = [name for name in bands_of(block.resolution) if name in init["attrs"]["bands"]]
@@ -190,16 +218,21 @@ def write_ortho(l0: str, l1b: str, aux: str | None, l1c: str, block: Block, init
         return {}
     sun = np.asarray(open_array(l1c, f"{GEOMETRY}/sun_angles")[0])
     record: Record = {}
-    parameters = ortho_parameters(init["attrs"], init["lines"], init["box"], init["heights"], sun)
+    indicators = _indicators(aux, l0, grid, block) if measured else None
+    errors = tile_errors(l1b, init["attrs"]) if init["attrs"]["toa_uncertainty"] else {}
+    parameters = ortho_parameters(init["attrs"], init["lines"], init["box"], init["heights"], sun, errors)
+    source = StripSource(l1b, held_scenes(l1b))
     images = ortho_images(
-        grid, block_pixels(block.resolution, block.rows, block.columns), names, StripSource(l1b), setting.model,
+        grid, block_pixels(block.resolution, block.rows, block.columns), names, source, setting.model,
         setting.terrain, parameters, Scratch(),
     )  # fmt: skip
     for name, image in images:
         arrays = band_arrays(name, image)
         write_block(l1c, arrays, dict.fromkeys(arrays, block.origin))
         record |= image.record(name.lower())
-    return record
+        if indicators is not None:
+            indicators.see(name, image.reflectance, image.footprint, image.uncertainty)
+    return record if indicators is None else record | indicators.record()
 
 
 def _tile_attributes(l1c: str) -> dict[str, Any]:
@@ -211,8 +244,11 @@ def _around(part: slice, margin: int, size: int) -> slice:
     return slice(max(part.start - margin, 0), min(part.stop + margin, size))
 
 
-def write_classification(l1c: str, block: Block) -> Record:
-    """Write MSK_CLASSI of a block at 60 m, and return how many pixels fall into each class (step MASK_S2)."""
+def write_classification(l1c: str, block: Block, measured: bool = True) -> Record:
+    """Write MSK_CLASSI of a block at 60 m, and return how many pixels fall into each class (step MASK_S2).
+
+    With `measured`, the shifts between bands of different resolution too.
+    """
     attrs = _tile_attributes(l1c)
     rule = CloudRule(**attrs["cloud_rule"]) if attrs.get("cloud_rule") else None
     size, margin = TileGrid.of(attrs).shape(block.resolution), 0 if rule is None else rule.margin
@@ -238,7 +274,11 @@ def write_classification(l1c: str, block: Block) -> Record:
     write_block(l1c, {CLASSIFICATION: classes}, {CLASSIFICATION: block.origin})
     bits = {"opaque": OPAQUE, "cirrus": CIRRUS, "snow": SNOW}
     counts = {f"classi.{key}": float((classes == bit).sum()) for key, bit in bits.items()}
-    return counts | {"classi.valid": float(valid[inner].sum())}
+    counts["classi.valid"] = float(valid[inner].sum())
+    if not measured:
+        return counts
+    there = {name: image[inner] for name, image in reflectance.items()}
+    return counts | between_record(there, block.origin, size, patch_cell(TileGrid.of(attrs), block.resolution))
 
 
 def _percentages(record: Mapping[str, float], bands: Sequence[str]) -> dict[str, float]:
@@ -257,6 +297,25 @@ def _percentages(record: Mapping[str, float], bands: Sequence[str]) -> dict[str,
     }
 
 
+def _uncertainties(record: Mapping[str, float]) -> Record:
+    """Return the record with the mean uncertainty of each band [%] in the place of its sums."""
+    mark = ":uncertainty_"
+    out: Record = {name: value for name, value in record.items() if mark not in name}
+    for name in (name for name in record if name.endswith(f"{mark}known")):
+        prefix = name.removesuffix(f"{mark}known")
+        mean = mean_uncertainty(*(record[f"{prefix}{mark}{what}"] for what in ("known", "codes", "levels")))
+        if math.isfinite(mean):
+            out[f"{prefix}.uncertainty_mean"] = mean
+    return out
+
+
+def _deviations(attrs: Mapping[str, Any]) -> dict[str, float]:
+    """Return how far the radiometry that a tile states lies from that of its unit and its date [%]."""
+    known = {name: facts.solar_irradiance for name, facts in unit(str(attrs["unit"])).bands.items()}
+    expected = reflectance_conversion(parse_compact_time(str(attrs["datatake_id"])[5:20]))
+    return deviations(attrs["solar_irradiance"], known, attrs["reflectance_conversion"], expected)
+
+
 def finish_tile(l1c: str, init: Mapping[str, Any], blocks: Sequence[Record], masks: Sequence[Record]) -> dict[str, Any]:
     """Combine the records of a tile, run its checks and complete its attributes (step TILE_FINALIZE).
 
@@ -266,8 +325,9 @@ def finish_tile(l1c: str, init: Mapping[str, Any], blocks: Sequence[Record], mas
         ``path``, ``record``, ``checks``, ``flags``.
     """
     attrs = dict(init["attrs"])
-    record = combine([*blocks, *masks])
+    record = _uncertainties(combine([*blocks, *masks]))
     percentages = _percentages(record, attrs["bands"])
+    record |= tile_indicators(record) | _deviations(attrs)
     record |= percentages | {"solar_zenith": float(attrs["solar_zenith"])}
     checks = [result.as_dict() for result in run_checks("L1C", record)]
     set_attributes(l1c, {"s2dask": attrs | percentages | {"checks": checks, "record": record}})

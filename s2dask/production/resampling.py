@@ -27,12 +27,15 @@ class Resampling:
     cut : Cut
         Who keeps the overlap of two detectors, see `s2dask.l1c.footprint.choose`.
     noise_gain : bool
-        Keep the sums of squared weights as a layer, for the uncertainty of the pixels.
+        Keep the sums of squared weights as a layer.
+    uncertainty : bool
+        Make the layer of the uncertainty of the reflectance of every pixel.
     """
 
     interpolation: str | None = None
     cut: Cut = "middle"
     noise_gain: bool = False
+    uncertainty: bool = False
 
     def __post_init__(self) -> None:
         if self.interpolation is not None:
@@ -48,7 +51,10 @@ class Resampling:
 
     def facts(self) -> dict[str, Any]:
         """Return what the attributes of a tile state of it."""
-        return {"filter": filter_of(self.interpolation or DEFAULT), "cut": self.cut, "noise_gain": self.noise_gain}
+        chosen = filter_of(self.interpolation or DEFAULT)
+        return {
+            "filter": chosen, "cut": self.cut, "noise_gain": self.noise_gain, "toa_uncertainty": self.uncertainty,
+        }  # fmt: skip
 
 
 def _filter_of_gipp(gipps: GippSet) -> Filter:

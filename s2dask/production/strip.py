@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, overload
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 import zarr
@@ -24,6 +24,7 @@ from s2dask.l1a.line_quality import ancillary_flags, line_flags
 from s2dask.l1a.stage import LineParameters, RawLines, decode_lines, line_parameters
 from s2dask.l1b.parameters import RadiometricParameters
 from s2dask.l1b.stage import GranuleBand, margins, process_granule, radiometric_parameters, sources
+from s2dask.production.strip_indicators import finish_indicators, granule_sums
 from s2dask.qc.checks import run_checks
 from s2dask.qc.records import Record, combine
 
@@ -82,6 +83,12 @@ def strip_facts(url: str) -> StripFacts:
         bool(attrs.get("swir_rearranged", False)),
         attrs,
     )
+
+
+def held_scenes(url: str) -> tuple[int, int] | None:
+    """Return the first scene and the last + 1 that a store holds, None when it holds all of its shape."""
+    held = strip_facts(url).attrs.get("held")
+    return None if held is None else (int(held[0]), int(held[1]))
 
 
 def raw_parameters(store: str, gipps: GippSet, detector: int) -> LineParameters:
@@ -187,26 +194,58 @@ def process_scene(
     only : collection of str, optional
         The steps to do; every one by default.
     """
+    given = _source_lines(store, gipps, detector, bands, scene).given(bands, scene)
+    return process_granule(detector, until=until, only=only, **given)
+
+
+class SourceLines(NamedTuple):
+    """Raw lines of the bands of a granule, with the margins and the sources that their correction takes.
+
+    Attributes
+    ----------
+    parameters : RadiometricParameters
+    first : dict of str to int
+        Number of the first line of each band.
+    lines : dict of str to RawLines
+    ancillary : dict of str to (line) uint8
+    """
+
+    parameters: RadiometricParameters
+    first: dict[str, int]
+    lines: dict[str, RawLines]
+    ancillary: dict[str, np.ndarray]
+
+    def given(self, bands: Sequence[str], scene: int) -> dict[str, Any]:
+        """Return what `process_granule` is told to correct the bands of a scene."""
+        return {
+            "first_line": self.first,
+            "lines": {name: raw.counts for name, raw in self.lines.items()},
+            "bad": {name: raw.bad for name, raw in self.lines.items()},
+            "degraded": {name: raw.degraded for name, raw in self.lines.items()},
+            "parameters": self.parameters,
+            "window": {name: _window(name, scene) for name in bands},
+            "ancillary": self.ancillary,
+        }
+
+
+def _source_lines(store: str, gipps: GippSet, detector: int, bands: Sequence[str], scene: int) -> SourceLines:
     parameters, raw = granule_parameters(store, gipps, detector), raw_parameters(store, gipps, detector)
     if strip_facts(store).rearranged and set(TRIO) & set(bands):
         remedy = "make L1B of the L0 datastrip, or of an L1A without (R2PARA SWIR_REARRANGEMENT)"
         raise ConfigurationError("its SWIR lines are re-arranged", store, remedy)
-    lines, ancillary, first, around = {}, {}, {}, margins(parameters)
-    window = {name: (scene * band(name).lines_per_scene, (scene + 1) * band(name).lines_per_scene) for name in bands}
+    out, around = SourceLines(parameters, {}, {}, {}), margins(parameters)
     for name in sources(parameters, bands):
-        start = scene * band(name).lines_per_scene
-        stop = start + band(name).lines_per_scene
-        first[name], lines[name] = raw_lines(
+        start, stop = _window(name, scene)
+        out.first[name], out.lines[name] = raw_lines(
             store, detector, name, start - around[name], stop + around[name], raw.inverse.get(name)
         )
-        ancillary[name] = ancillary_lines(store, detector, name, first[name], lines[name].bad.size)
-    counts = {name: found.counts for name, found in lines.items()}
-    bad = {name: found.bad for name, found in lines.items()}
-    degraded = {name: found.degraded for name, found in lines.items()}
-    return process_granule(
-        detector, first, counts, bad, parameters, until,
-        window=window, degraded=degraded, ancillary=ancillary, only=only,
-    )  # fmt: skip
+        out.ancillary[name] = ancillary_lines(store, detector, name, out.first[name], out.lines[name].bad.size)
+    return out
+
+
+def _window(name: str, scene: int) -> tuple[int, int]:
+    """Return the first line of a scene and of the next."""
+    return scene * band(name).lines_per_scene, (scene + 1) * band(name).lines_per_scene
 
 
 def _record(prefix: str, image: GranuleBand) -> Record:
@@ -267,7 +306,7 @@ def finish_images(store: str, granules: Sequence[Record]) -> dict[str, Any]:
     dict
         ``path``, ``record``, ``checks``.
     """
-    record = combine(granules)
+    record = finish_indicators(combine(granules))
     pixels = max(sum(v for k, v in record.items() if k.endswith(".pixels")), 1.0)
     for what in ("saturated", "nodata"):
         total = sum(v for k, v in record.items() if k.endswith(f".{what}"))
@@ -281,10 +320,13 @@ def finish_images(store: str, granules: Sequence[Record]) -> dict[str, Any]:
 def write_scene(l0: str, l1b: str, gipps: GippSet, detector: int, scene: int) -> Record:
     """Make one L1B granule, write its chunks and return its record (steps DECOMP, RADIO_AB, RADIO_FINALIZE)."""
     record: Record = {}
-    granule = process_scene(l0, gipps, detector, strip_facts(l0).bands, scene)
+    bands = strip_facts(l0).bands
+    found = _source_lines(l0, gipps, detector, bands, scene)
+    granule: dict[str, GranuleBand] = process_granule(detector, until=None, **found.given(bands, scene))
     for name, image in granule.items():
         origin = (scene * band(name).lines_per_scene, 0)
         counts, mask = image_path(detector, name), mask_path(detector, name)
         write_block(l1b, {counts: image.counts, mask: image.quality}, {counts: origin, mask: origin})
         record |= _record(f"d{detector:02d}.{name.lower()}", image)
-    return record
+    windows = {name: _window(name, scene) for name in bands}
+    return record | granule_sums(found.parameters, found.first, found.lines, windows, granule)

@@ -1,7 +1,7 @@
 """The SAFE of an L1A or L1B datastrip, one task a granule."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def describe_strip(l0: str, store: str, aux: str) -> None:
     strip_facts.cache_clear()
 
 
-def add_safe(graph: TaskGraph, store: str, folder: Path) -> tuple[Path, Ref]:
+def add_safe(graph: TaskGraph, store: str, folder: Path, created: datetime) -> tuple[Path, Ref]:
     """Add one task per granule of an L1A or L1B SAFE, and that of its datastrip.
 
     Returns
@@ -79,7 +79,7 @@ def add_safe(graph: TaskGraph, store: str, folder: Path) -> tuple[Path, Ref]:
         Folder ``….SAFE``, complete when the task is done.
     last : Ref
     """
-    strip = L1Strip.open(store, datetime.now(UTC).replace(microsecond=0))
+    strip = L1Strip.open(store, created.replace(microsecond=0))
     product, level, granules = folder / f"{strip.name}.SAFE", strip.level, strip.granules
     counts = [
         graph.add(f"FORMAT_IMG_{level}-D{d:02d}-G{scene:03d}", write_granule, store, product, strip.created, d, scene)

@@ -25,7 +25,8 @@ from s2dask.io.storage import zarr_store
 from s2dask.io.template import create, set_attributes
 from s2dask.io.tiles import TileReader, open_tile
 from s2dask.io.writer import write_block, write_coordinates, write_whole
-from s2dask.l2a import stage
+from s2dask.l2a import scene_indicator, stage
+from s2dask.l2a.atmosphere_indicator import atmosphere_indicators
 from s2dask.l2a.options import DEFAULT, Corrections
 from s2dask.l2a.scene_rules import SceneRules, default_rules, read_rules
 from s2dask.l2a.stage import AtmosphereState, BlockStatistics, Window
@@ -45,6 +46,7 @@ PERCENTAGES: Final = (
 SCL = "conditions/mask/l2a_classification/r20m/scl"
 WVP = "quality/atmosphere/r20m/wvp"
 AOT = "quality/atmosphere/r20m/aot"
+_COMPARED: Final = {name: schema.reflectance_path(20, name) for name in scene_indicator.COMPARED}
 
 
 @lru_cache(maxsize=4)
@@ -194,37 +196,33 @@ def solve(begin: Mapping[str, Any], statistics: Sequence[BlockStatistics]) -> At
     return stage.solve(begin["conditions"], statistics, begin["corrections"])
 
 
-def write_surface(source: str, l2a: str, block: Block, begin: Mapping[str, Any], state: AtmosphereState) -> Record:
-    """Make one block of a surface product at all resolutions, write its chunks and return its record (step L2A_AC)."""
+def write_surface(
+    source: str, l2a: str, block: Block, begin: Mapping[str, Any], state: AtmosphereState, measured: bool = True
+) -> Record:
+    """Make one block of a surface product at all resolutions, write its chunks and return its record (step L2A_AC).
+
+    Without `measured` the record has the pixels of each class only: what quality control costs is the difference.
+    """
     tile = open_tile(source)
     cells = stage.cells_of(tile, _window(block))
     record: Record = {}
+    compared: dict[str, np.ndarray] = {}
     aux, uncertainty = begin["aux"], begin["corrections"].uncertainty
     for r, out in stage.correct_block(tile, state, _terrain(aux), cells, _rules(aux), uncertainty):
         origin = tuple(o * cells.resolution // r for o in cells.origin)
         write_block(l2a, out, dict.fromkeys(out, origin))
-        for path, values in out.items():
-            if path.startswith("measurements/"):
-                record |= _moments(values, f"r{r}m.{path.rsplit('/', 1)[1]}")
+        if measured:
+            for path, values in out.items():
+                if path.startswith("measurements/"):
+                    record |= scene_indicator.count_record(values, f"r{r}m.{path.rsplit('/', 1)[1]}")
+            compared |= {n: scene_indicator.middle_pixels(out[p]) for n, p in _COMPARED.items() if p in out}
         if r == 20 and SCL in out:
-            record |= _moments(out[WVP], "wvp") | _moments(out[AOT], "aot")
+            if measured:
+                for short, path in (("wvp", WVP), ("aot", AOT)):
+                    record |= scene_indicator.layer_record(out[path], short)
+                record |= scene_indicator.class_record(out[SCL], compared, out[AOT], block.origin)
             counts = np.bincount(out[SCL].ravel(), minlength=stage.CLASSES)
             record |= {f"scl.{PERCENTAGES[i]}": float(n) for i, n in enumerate(counts)}
-    return record
-
-
-def _moments(counts: np.ndarray, prefix: str) -> Record:
-    """Return exact sums over the counts between no data and saturation."""
-    table = np.bincount(counts.ravel(), minlength=65536)
-    table[[0, 65535]] = 0
-    present = np.flatnonzero(table)
-    record = {
-        f"{prefix}.pixels": float(counts.size),
-        f"{prefix}.valid": float(table.sum()),
-        f"{prefix}.sum": float((table * np.arange(table.size)).sum()),
-    }
-    if present.size:
-        record |= {f"{prefix}.value_min": float(present[0]), f"{prefix}.value_max": float(present[-1])}
     return record
 
 
@@ -248,7 +246,8 @@ def indicators(begin: Mapping[str, Any], state: AtmosphereState, record: Mapping
     out["water_vapour_accuracy"] = percentage(state.vapour.sigma, out["water_vapour_mean"])
     out["radiative_transfer_accuracy"] = transfer_accuracy(state)
     out["ozone_mean"] = float(conditions.ozone.mean())
-    return out
+    assumed = any(flag.startswith("no weather") for flag in begin["flags"])
+    return out | atmosphere_indicators(state, not assumed) | scene_indicator.negative_shares(record)
 
 
 def _assumed(state: AtmosphereState, record: Mapping[str, float]) -> list[str]:
@@ -264,8 +263,19 @@ def _assumed(state: AtmosphereState, record: Mapping[str, float]) -> list[str]:
     return flags
 
 
-def finish_tile(l2a: str, begin: Mapping[str, Any], state: AtmosphereState, blocks: Sequence[Record]) -> dict[str, Any]:
+def finish_tile(
+    l2a: str, begin: Mapping[str, Any], state: AtmosphereState, blocks: Sequence[Record],
+    created: datetime | None = None,
+) -> dict[str, Any]:
     """Combine the records of a tile, check them and state them in the product (step L2A_FINALIZE).
+
+    Parameters
+    ----------
+    l2a : str
+    begin, state, blocks
+        What the tasks before have returned.
+    created : datetime, optional
+        Of the product; default: now.
 
     Returns
     -------
@@ -273,7 +283,7 @@ def finish_tile(l2a: str, begin: Mapping[str, Any], state: AtmosphereState, bloc
         ``path``, ``record``, ``checks`` and ``flags``.
     """
     record = combine(blocks)
-    numbers = indicators(begin, state, record)
+    numbers = scene_indicator.class_indicators(record) | indicators(begin, state, record)
     checks = [result.as_dict() for result in run_checks("L2A", numbers)]
     flags = [*begin["flags"], *_assumed(state, record)]
     numbers = {key: round(value, 6) for key, value in numbers.items()}
@@ -287,7 +297,7 @@ def finish_tile(l2a: str, begin: Mapping[str, Any], state: AtmosphereState, bloc
         "corrections": begin["corrections"].facts() | {"slopes": state.sloped, "cirrus_growth": dict(state.growth)},
         "aerosol_model": state.conditions.aerosol,
         "water_vapour_land": round(state.vapour.mean, 4),
-        "generation_time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "generation_time": (created or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
     set_attributes(l2a, {"s2dask": attrs})
     return {"path": l2a, "record": record | numbers, "checks": checks, "flags": flags}

@@ -22,8 +22,7 @@ from s2dask.production.strip_release import radiometry_of
 from s2dask.release.name_form import parse_iso
 from s2dask.release.safe_l0_strip import LOCATION, L0Strip, datastrip_facts
 from s2dask.release.safe_l1ab_xml import datastrip_metadata
-from s2dask.release.safe_l1c import Counts
-from s2dask.release.safe_pieces import Piece
+from s2dask.release.safe_pieces import Counts, Piece
 from s2dask.release.tile import Prepared, TileRelease, release_tile
 from s2dask.release.tile_store import TileStore
 

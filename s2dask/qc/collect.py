@@ -1,18 +1,20 @@
 """What a product has to tell to the store of indicators: ours by its attributes, any other one by its checks."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import zarr
 from lxml import etree
 
-from s2dask.errors import InputError, InputMissing
+from s2dask.errors import InputError, InputMissing, S2Error
 from s2dask.instrument import BANDS, unit
 from s2dask.io.eopf_reader import tile_facts
 from s2dask.io.storage import exists, zarr_store
 from s2dask.qc.engine import ItemReport, check_product
 from s2dask.qc.indicators import Indicator, Product, indicators_of, outcome, product_of, stamp
 from s2dask.qc.items import Item
+from s2dask.qc.store import append
 
 _SENSED = ("SENSING_TIME", "DATASTRIP_SENSING_START", "PRODUCT_START_TIME")
 _MADE = ("GENERATION_TIME", "UTC_DATE_TIME", "ARCHIVING_TIME")
@@ -37,18 +39,50 @@ def collect(product: str, check: bool = False, pixels: bool = True) -> list[Told
     if not exists(product):
         raise InputMissing("no such product", product, "check the path")
     stored = product.rstrip("/").endswith(".zarr")
-    out = [_stored(product)] if stored else []
-    if check or not stored:
-        out += [_inspected(report) for report in check_product(product, look=pixels)]
-    return out
+    return told_by(product, check_product(product, look=pixels) if check or not stored else ())
 
 
-def _stored(url: str) -> Told:
+def told_by(product: str, reports: Iterable[ItemReport]) -> list[Told]:
+    """Return (product, indicators, origin) of a product that was checked already."""
+    stored = product.rstrip("/").endswith(".zarr")
+    return ([_stored(product)] if stored else []) + [_inspected(report) for report in reports]
+
+
+def remember(store: str, product: str, name: str = "", checks: Sequence[Mapping[str, Any]] | None = None) -> str:
+    """Append what a product that was just made tells to a store of indicators.
+
+    Parameters
+    ----------
+    store : str
+        Folder or URL of the indicators.
+    product : str
+        Its Zarr, at any level; its attributes are read, no pixel is.
+    name : str
+        That it is delivered under, where its attributes do not tell it yet.
+    checks : sequence of mapping, optional
+        In place of those of its attributes: the ones that decided about it.
+
+    Returns
+    -------
+    str
+        Why it could not be appended; empty: it was. What is told of a product never keeps it from delivery.
+    """
+    told = {key: value for key, value in (("name", name), ("checks", checks)) if value}
+    try:
+        what, indicators, origin = _stored(product, told)
+        append(store, what, indicators, origin)
+    except (S2Error, OSError) as error:
+        return f"{product}: its quality is not remembered: {error}"
+    return ""
+
+
+def _stored(url: str, better: Mapping[str, Any] | None = None) -> Told:
+    """Return what the attributes of a Zarr tell; ``better`` attributes are known to the caller."""
     try:
         group = zarr.open_group(zarr_store(url, read_only=True), mode="r")
     except (ValueError, KeyError, FileNotFoundError) as error:
         raise InputError(f"not a Zarr product ({error})", url, "give a product of s2dask, a SAFE or a PDI") from error
-    facts = tile_facts(group.attrs.asdict())
+    facts = {**tile_facts(group.attrs.asdict()), **(better or {})}
     what = product_of(facts, url)
     try:
         return what, indicators_of(facts), "record"

@@ -83,17 +83,26 @@ def told(check: Check, source: Source) -> Finding:
 
 
 def per_band(check: Check, source: Source) -> Finding:
-    """Find whether no number of a band is above the maximum; the inputs are ``name.B01`` …, as far as told."""
+    """Find whether no number of a band is above the maximum; the inputs are ``name.B01`` …, as far as told.
+
+    With ``least``, by band, whether none is below that of its band.
+    """
     from s2dask.instrument import BANDS
 
     found = {b: source.texts(f"{check.inputs[0]}.{b}") for b in BANDS}
     numbers = {b: _number(t[0], check) for b, t in found.items() if t}
     if not numbers:
+        if check.absent:
+            return Finding(None)
         raise NotTold("the images are absent", "", "give the product with its pixels")
-    worst = max(numbers, key=lambda b: numbers[b])
-    facts = {"band": worst, "text": found[worst][0]}
+    least = check.parameters.get("least", {})
+    shares = {b: -n / least[b] for b, n in numbers.items() if b in least} if least else numbers
+    if not shares:
+        return Finding(None)
+    worst = max(shares, key=lambda b: shares[b])
+    facts = {"band": worst, "text": found[worst][0], "least": least.get(worst, "")}
     values = tuple((b, found[b][0]) for b in numbers)
-    return Finding(numbers[worst] <= check.maximum, facts, numbers[worst], values=values)
+    return Finding(shares[worst] <= (-1.0 if least else check.maximum), facts, numbers[worst], values=values)
 
 
 def _moment(text: str) -> datetime:

@@ -16,7 +16,17 @@ from s2dask.qc.records import finalise
 _LEVELS = ("L0", "L1A", "L1B", "L1C", "L2A")
 _BANDS = {name.lower(): name for name in BANDS}
 _OF_BAND = re.compile(rf"(?:d(\d\d)\.|r(\d\d)m\.)?({'|'.join(_BANDS)})\.(\w+)")
+_WORST = re.compile(rf"(\w+)\.({'|'.join(BANDS)})")
 _COUNTS = ("nodata", "unseen", "lost", "degraded", "saturated", "defective", "partially_corrected")
+_MEASURED = frozenset(
+    {
+        "noise", "noise_ratio", "signal_to_noise", "stripe_index", "odd_even_step", "bad_columns", "blind_pixel_offset",
+        "blind_pixel_offset_deviation", "blind_pixel_residual", "crosstalk_index", "ghost_index", "ghost_error",
+        "missing_lines", "degraded_lines", "uncertainty_mean", "band_shift", "band_shift_x", "band_shift_y",
+        "band_shift_scatter", "cross_shift", "cross_shift_x", "cross_shift_y", "cross_shift_scatter", "detector_step",
+        "footprint_holes", "negative_percentage", "darkest_reflectance",
+    }
+)  # fmt: skip
 _BY_BAND = {"physical_gains": "physical_gain", "solar_irradiance": "solar_irradiance"}
 _OF_PRODUCT = (
     "cloud_percentage",
@@ -108,6 +118,14 @@ def stamp(text: str, where: str) -> str:
     return f"{instant(text, where).isoformat(timespec='milliseconds')}Z"
 
 
+def _working_name(facts: Mapping[str, Any], sensing: str) -> str:
+    """Return the name of a datastrip that is not delivered: as the mission's, without site and date of making."""
+    if facts.get("tile_id") or not facts.get("baseline"):
+        return ""
+    start = re.sub(r"[-:]|\..*", "", sensing)
+    return f"{unit(str(facts.get('unit', ''))).name}_OPER_MSI_{facts['level']:_<3}_DS_S{start}_N{facts['baseline']}"
+
+
 def product_of(facts: Mapping[str, Any], where: str) -> Product:
     """Return what a product is from the ``s2dask`` attributes of its store.
 
@@ -122,7 +140,7 @@ def product_of(facts: Mapping[str, Any], where: str) -> Product:
         raise InputError(f"level is {level!r}", where, f"give a product of {', '.join(_LEVELS)}")
     sensing = stamp(str(facts.get("sensing_time") or facts.get("sensing_start") or ""), f"{where}: sensing_start")
     return Product(
-        name=str(facts.get("name") or where.rstrip("/").rpartition("/")[2].removesuffix(".zarr")),
+        name=str(facts.get("name") or _working_name(facts, sensing) or where.rstrip("/").rpartition("/")[2]),
         level=level,
         unit=unit(str(facts.get("unit", ""))).name,
         sensing_time=sensing,
@@ -141,7 +159,12 @@ def _number(value: Any) -> float | None:
 
 
 def _of_band(name: str, value: float) -> Indicator:
-    """Return an entry of a record, ``d05.b04.mean`` or ``r20m.b02.mean``, under its plain name."""
+    """Return an entry of a record, ``d05.b04.mean`` or ``r20m.b02.mean``, under its plain name.
+
+    That of the worst detector of a band, ``stripe_index.B04``, is the band's.
+    """
+    if worst := _WORST.fullmatch(name):
+        return Indicator(worst[1], _number(value), worst[2])
     match = _OF_BAND.fullmatch(name)
     if match is None:
         return Indicator(name, _number(value))
@@ -178,8 +201,9 @@ def _moments(facts: Mapping[str, Any], record: Mapping[str, float]) -> dict[str,
 def _of_record(facts: Mapping[str, Any]) -> Iterator[Indicator]:
     told = {re.sub(r"\.count$", ".valid", name): value for name, value in facts.get("record", {}).items()}
     images = {name: value for name, value in told.items() if _OF_BAND.fullmatch(name)}
-    plain = {name: value for name, value in told.items() if "." not in name}
-    for name, value in sorted((_moments(facts, images) | _shares(images) | plain).items()):
+    plain = {name: value for name, value in told.items() if "." not in name or _WORST.fullmatch(name)}
+    measured = {name: value for name, value in images.items() if name.rpartition(".")[2] in _MEASURED}
+    for name, value in sorted((_moments(facts, images) | _shares(images) | plain | measured).items()):
         yield _of_band(name, value)
 
 

@@ -90,8 +90,11 @@ class Item:
 
     @cached_property
     def root(self) -> etree._Element | None:
-        """Root of the metadata file."""
-        return self.document(self.metadata)
+        """Root of the metadata file, None where it is no XML."""
+        try:
+            return self.document(self.metadata)
+        except InputError:
+            return None
 
     @cached_property
     def manifest(self) -> etree._Element | None:
@@ -186,7 +189,9 @@ class Item:
         return () if self.archive is None else raster_images(self.archive, self.prefix)
 
     def lost_percentage(self) -> float | None:
-        """Return the pixels that the quality masks call lost [%], None without masks."""
+        """Return the pixels that the quality masks call lost [%], from the record if it knows; None without masks."""
+        if self.kind == "TILE" and "lost_percentage" in self.record:
+            return float(self.record["lost_percentage"])
         if not self.look or self.archive is None:
             return None
         return lost_share(self.archive, self.prefix)
@@ -232,17 +237,33 @@ def _named(items: list[Item]) -> list[Item]:
     return [replace(i, name=stated) if i.kind == "DATASTRIP" and not i.name.startswith("S2") else i for i in items]
 
 
+def _broken_item(
+    archive: SafeArchive, prefix: str, name: str, inputs: Mapping[str, tuple[str, ...]], others: list[Item], *,
+    look: bool,
+) -> Item:  # fmt: skip
+    """Return the item of metadata that are no XML: where it lies tells its kind, and those beside it its level."""
+    level = others[0].level
+    inner = "TILE" if level in ("L1C", "L2A") else "GRANULE"
+    kinds = {"GRANULE": inner, "DATASTRIP": "DATASTRIP"}
+    kind = kinds.get(prefix.partition("/")[0], "DATASTRIP" if "DS" in name else "PRODUCT")
+    folder = prefix.rstrip("/").rpartition("/")[2] or archive.name
+    return Item(kind, level, folder, name, inputs, archive, prefix, look=look)
+
+
 def _safe_items(archive: SafeArchive, inputs: Mapping[str, tuple[str, ...]], look: bool) -> list[Item]:
     found: list[Item] = []
     files: dict[str, str] = {}
     parsed: dict[str, etree._Element] = {}
+    broken: list[tuple[str, str]] = []
     for prefix, name in _candidates(archive):
         try:
             root = archive.xml(prefix + name)
         except InputError:
             if len(archive.names) == 1:
                 raise
-            continue  # metadata that are no XML have no class
+            if name.startswith("MTD_"):  # of the compact form: it must be metadata
+                broken.append((prefix, name))
+            continue
         told = _class(root)
         if told is None:
             continue
@@ -253,6 +274,7 @@ def _safe_items(archive: SafeArchive, inputs: Mapping[str, tuple[str, ...]], loo
         found.append(
             Item(kind, level, _identifier(root, name, folder), name, inputs, archive, prefix, look=look, parsed=parsed)
         )
+    found += [_broken_item(archive, *at, inputs, found, look=look) for at in broken if found]
     order = {"PRODUCT": 0, "DATASTRIP": 1, "TILE": 2, "GRANULE": 2}
     around = {k: tuple(files[o] for o in ("DATASTRIP", "PRODUCT") if o != k and o in files) for k in order}
     part = {k: k != "PRODUCT" and "PRODUCT" in files for k in order}

@@ -14,6 +14,7 @@ import numpy as np
 
 from s2dask.errors import ConfigurationError, InputMissing
 from s2dask.instrument import BANDS
+from s2dask.qc.derived import rows_of
 from s2dask.qc.store import Query, Row, scan
 from s2dask.qc.trend import Alarm, Series, Trend, follow, gather
 
@@ -159,6 +160,13 @@ def plan(level: str) -> tuple[tuple[str, str, tuple[Plan, ...]], ...]:
     )
 
 
+@cache
+def watched_indicators() -> frozenset[tuple[str, str]]:
+    """Return (level, indicator) of everything that control charts follow."""
+    figures = [figure for level in ("L1C", "L2A") for _, _, of in plan(level) for figure in of]
+    return frozenset((figure.level, name) for figure in figures if figure.watched for name in figure.indicators)
+
+
 def _plan(figure: Mapping[str, Any], level: str) -> Plan:
     return Plan(**({"level": level} | dict(figure) | {"indicators": tuple(figure["indicators"])}))
 
@@ -174,7 +182,15 @@ def _checked_month(month: str) -> str:
     return month
 
 
-def _statistics(values: np.ndarray, before: np.ndarray, maximum: float | None) -> dict[str, Any]:
+def statistics_of(values: np.ndarray, before: np.ndarray, maximum: float | None) -> dict[str, Any]:
+    """Return number, median, percentiles and extremes of values, the median before, and the share within a limit [%].
+
+    Parameters
+    ----------
+    values, before : (n) float64
+    maximum : float or None
+        Of the absolute values.
+    """
     low, median, high = np.percentile(values, (5.0, 50.0, 95.0))
     numbers = {"median": median, "p05": low, "p95": high, "minimum": values.min(), "maximum": values.max()}
     out: dict[str, Any] = {"products": len(values)} | {name: float(value) for name, value in numbers.items()}
@@ -192,12 +208,14 @@ def _table(chosen: Iterable[Series], order: Sequence[str], month: str, maximum: 
     pooled: dict[tuple[str, str, str], list[Series]] = defaultdict(list)
     for series in chosen:
         pooled[series.key.unit, series.key.indicator, series.key.band].append(series)
+    for key, found in pooled.items():  # the worst detector is among the detectors
+        pooled[key] = [series for series in found if series.key.detector] or found
     rows = []
     for key in sorted(pooled, key=lambda k: (k[0], order.index(k[1]), _BANDS.index(k[2]))):
         now, before = (np.concatenate([_of_month(s, m) for s in pooled[key]]) for m in (month, _before(month)))
         if len(now):
             named = dict(zip(("unit", "indicator", "band"), key, strict=True))
-            rows.append(named | _statistics(now, before, maximum))
+            rows.append(named | statistics_of(now, before, maximum))
     return rows
 
 
@@ -227,8 +245,8 @@ def _figure(number: str, what: Plan, by_level: Mapping[str, list[Series]], month
     return Figure(number, what.title, what.measure, what.maximum, again, rows, charts)
 
 
-def _checks(rows: Iterable[Row]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return (numbers by check, first failures)."""
+def check_counts(rows: Iterable[Row]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return (numbers of outcomes by check, first failures) of rows that are outcomes of checks."""
     found: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     failed: list[dict[str, Any]] = []
     for row in rows:
@@ -253,7 +271,8 @@ def _checks(rows: Iterable[Row]) -> tuple[list[dict[str, Any]], list[dict[str, A
     return numbers, sorted(failed, key=lambda f: (f["product"], f["check"]))[:_MOST_FAILED]
 
 
-def _products(rows: Iterable[Row]) -> list[dict[str, Any]]:
+def product_counts(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Return the number of products by unit, kind and processing baseline."""
     told = {row.product.identity: row.product for row in rows}.values()
     counted = Counter((product.unit, product.kind, product.baseline) for product in told)
     names = ("unit", "kind", "baseline")
@@ -286,7 +305,7 @@ def monthly_report(store: str, month: str, level: str = "L1C") -> Monthly:
     if not here:
         raise InputMissing(f"no {level} product of {month}", store, "append products with `s2dask qc add`")
     by_level = {
-        measured: gather(scan(store, Query((measured,), indicators=_names(wanted, measured), until=month), damaged))
+        measured: gather(rows_of(store, Query((measured,), indicators=_names(wanted, measured), until=month), damaged))
         for measured in sorted({figure.level for figure in wanted})
     }
     command = f"s2dask qc monthly {month} --store {shlex.quote(store)} --level {level}"
@@ -294,9 +313,9 @@ def monthly_report(store: str, month: str, level: str = "L1C") -> Monthly:
         Section(n, title, must, [_figure(f"{n}.{i}", f, by_level, month, command) for i, f in enumerate(figures, 1)])
         for n, (title, must, figures) in enumerate(sections, 1)
     ]
-    checks, failed = _checks(row for row in here if row.indicator.checklist)
+    checks, failed = check_counts(row for row in here if row.indicator.checklist)
     alarms = sorted(_alarms(wanted, by_level, month), key=lambda alarm: (alarm.opened, alarm.key))
-    return Monthly(month, level, store, _products(here), checks, failed, made, alarms, sorted(set(damaged)))
+    return Monthly(month, level, store, product_counts(here), checks, failed, made, alarms, sorted(set(damaged)))
 
 
 def _names(wanted: Iterable[Plan], level: str) -> tuple[str, ...]:

@@ -146,4 +146,5 @@ def trend_sheet(trends: Sequence[Trend], store: str, until: str = "", baseline: 
         ]
         header = ("product", "sensed", "value", "z", "EWMA (limit)", "CUSUM (limit)", "")
         blocks.append(Grid(header, rows, 2, (5, 2.5, 1.2, 1, 1.5, 1.5, 0.6)))
-    return Sheet("Trends of quality indicators", f"{len(trends)} series, {len(alarms)} alarms", blocks)
+    plural = "" if len(alarms) == 1 else "s"
+    return Sheet("Trends of quality indicators", f"{len(trends)} series, {len(alarms)} alarm{plural}", blocks)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +17,7 @@ SAMPLE: Final = 1098
 BINS: Final = 96
 _SATURATED: Final = 65535
 _RGB: Final = ("B04", "B03", "B02")
+_DETECTOR: Final = re.compile(r"[/_][dD](\d\d)[/_]")
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,19 @@ def quicklook(found: Sequence[Statistics], limit: int = 540) -> tuple[str, str]:
     if not best:
         return "", ""
     colour = all(name in best for name in _RGB) and len({best[name].sample.shape for name in _RGB}) == 1
+    colour = colour and not any(detector_of(told.image) for told in best.values())  # bands of a detector lie apart
     names = _RGB if colour else (sorted(best)[min(3, len(best) - 1)],)
     planes = [_stretched(best[name]) for name in names]
     step = max(1, -(-max(planes[0].shape) // limit))
     small = [plane[::step, ::step] for plane in planes]
     caption = "B04, B03 and B02 as red, green and blue" if colour else f"{names[0]}: {best[names[0]].image.name}"
     return _png(np.stack(small, axis=-1) if colour else small[0]), caption
+
+
+def detector_of(image: Image | ZarrImage) -> str:
+    """Return the detector of an image, ``D05``; empty: it is of all."""
+    found = _DETECTOR.search(image.name)
+    return f"D{found[1]}" if found else ""
 
 
 def histogram_path(told: Statistics, width: int = 180, height: int = 54) -> str:

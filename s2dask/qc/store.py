@@ -1,9 +1,11 @@
-"""The store of indicators: one small immutable file per product, in folders by level, unit and month of sensing.
+"""The store of indicators: a journal that products are appended to, and a table that it is compacted into.
 
+The journal is one small file per product, in folders by level, unit and month of sensing,
 ``level=L1C/unit=S2A/month=2026-10/<product>-<identity>.<origin>.jsonl.gz``: a line with what the product is, then one
 line per indicator. A file appears whole or not at all, so that any number of processes append at once, on a file system
-as on S3; the same product appended again from the same origin takes the place of its file. A query reads only the
-folders that it needs.
+as on S3; the same product appended again from the same origin takes the place of its file. `s2dask.qc.compact` moves
+the journal into the table ``indicators.zarr`` (`s2dask.qc.table`). A query reads both, the folders and arrays that it
+needs; of what is in both, the journal.
 """
 
 import gzip
@@ -13,16 +15,22 @@ import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
+from heapq import merge
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from s2dask.errors import InputError
 from s2dask.io.storage import filesystem, is_local
 from s2dask.qc.indicators import Indicator, Product
+from s2dask.qc.table import Entry, Table
 
 _SCHEMA = "s2dask-indicators/1"
 _AT_ONCE = 200
+_ROWS_AT_ONCE = 4096
 _ORIGIN = re.compile(r"[a-z][a-z0-9_]*")
 _MONTH = re.compile(r"month=(\d{4}-\d{2})/")
 
@@ -113,11 +121,21 @@ def append(
     head = asdict(product) | {"schema": _SCHEMA, "origin": origin, "identity": product.identity, "rows": len(lines)}
     head |= {"seeded": sorted(seeded), "digest": hashlib.sha256(body.encode()).hexdigest()}
     data = gzip.compress(f"{_line(head)}\n{body}\n".encode(), mtime=0)
-    folder = f"level={product.level}/unit={product.unit}/month={product.month}"
-    name = re.sub(r"[^\w.-]", "_", product.name)[:120]
-    url = f"{store.rstrip('/')}/{folder}/{name}-{product.identity}.{origin}.jsonl.gz"
+    url = f"{store.rstrip('/')}/{place(product, origin)}"
     put(url, data)
     return url
+
+
+def place(product: Product, origin: str) -> str:
+    """Return the path of the file of a product in the journal."""
+    name = re.sub(r"[^\w.-]", "_", product.name)[:120]
+    folder = f"level={product.level}/unit={product.unit}/month={product.month}"
+    return f"{folder}/{name}-{product.identity}.{origin}.jsonl.gz"
+
+
+def table_url(store: str) -> str:
+    """Return where the table of a store lies."""
+    return f"{store.rstrip('/')}/indicators.zarr"
 
 
 def put(url: str, data: bytes) -> None:
@@ -133,22 +151,17 @@ def put(url: str, data: bytes) -> None:
     part.replace(target)
 
 
-def _files(store: str, query: Query) -> Iterator[str]:
-    """Yield the paths of the files of the folders that a query needs, in a fixed order."""
+def journal(store: str, query: Query) -> list[str]:
+    """Return the paths of the files of the folders that a query needs, in their order."""
     fs, root = filesystem(store)
+    found = []
     for level in query.levels or ("*",):
         for unit in query.units or ("*",):
-            for path in sorted(fs.glob(f"{root.rstrip('/')}/level={level}/unit={unit}/month=*/*.jsonl.gz")):
+            for path in fs.glob(f"{root.rstrip('/')}/level={level}/unit={unit}/month=*/*.jsonl.gz"):
                 month = _MONTH.search(path)
                 if month and query.since <= month[1] and (not query.until or month[1] <= query.until):
-                    yield path
-
-
-def _header(line: str) -> tuple[Product, dict[str, Any]]:
-    head = json.loads(line)
-    if head["schema"] != _SCHEMA:
-        raise ValueError(f"schema {head['schema']!r}")
-    return Product(**{field.name: str(head[field.name]) for field in fields(Product)}), head
+                    found.append(str(path))
+    return sorted(found)
 
 
 def _indicator(line: str) -> Indicator:
@@ -159,22 +172,47 @@ def _indicator(line: str) -> Indicator:
     return Indicator(**row)
 
 
-def _parse(data: bytes, query: Query) -> tuple[str, list[Row]]:
-    """Return (key that a second copy shares, rows that are asked for) of a file."""
+def _parse(data: bytes, query: Query) -> Entry:
+    """Return what a file tells, with the indicators that are asked for."""
     first, _, rest = gzip.decompress(data).decode().partition("\n")
-    product, head = _header(first)
-    body = rest.removesuffix("\n")
+    head, body = json.loads(first), rest.removesuffix("\n")
+    if head["schema"] != _SCHEMA:
+        raise ValueError(f"schema {head['schema']!r}")
+    product = Product(**{field.name: str(head[field.name]) for field in fields(Product)})
     if hashlib.sha256(body.encode()).hexdigest() != head["digest"]:
         raise ValueError("the content differs from its digest")
-    key, seeded = f"{head['identity']}.{head['origin']}", tuple(head["seeded"])
-    if not query.wants_product(product) or (seeded and not query.seeded) or not body:
-        return key, []
-    rows = (_indicator(line) for line in body.split("\n"))
-    return key, [Row(product, row, seeded) for row in rows if query.wants(row)]
+    entry = Entry(product, str(head["origin"]), tuple(head["seeded"]), str(head["digest"]))
+    if not query.wants_product(product) or (entry.seeded and not query.seeded) or not body:
+        return entry
+    told = (_indicator(line) for line in body.split("\n"))
+    return replace(entry, indicators=tuple(i for i in told if query.wants(i)))
+
+
+def read_journal(store: str, paths: Sequence[str], query: Query, damaged: list[str]) -> Iterator[tuple[str, Entry]]:
+    """Yield (path, what it tells) of the files of a journal; those that cannot be read are named in ``damaged``."""
+    fs, _ = filesystem(store)
+    for start in range(0, len(paths), _AT_ONCE):
+        chosen = list(paths[start : start + _AT_ONCE])
+        found = fs.cat(chosen, on_error="return")
+        for path in chosen:
+            data = found[path] if isinstance(found, dict) else found
+            try:
+                if isinstance(data, Exception):
+                    raise data
+                yield path, _parse(data, query)
+            except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+                damaged.append(f"{path}: {type(error).__name__}: {error}")
+
+
+def _read_table(table: Table, rows: Sequence[int], query: Query) -> Iterator[Entry]:
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        chosen = rows[start : start + _ROWS_AT_ONCE]
+        told = table.indicators(np.unique(chosen), query)
+        yield from (replace(table.entry(row), indicators=tuple(told[row])) for row in chosen)
 
 
 def scan(store: str, query: Query, damaged: list[str]) -> Iterator[Row]:
-    """Yield the rows of a store that a query asks for; nothing is read before it is needed.
+    """Yield the rows of a store that a query asks for, in the order of the journal; nothing is read before its turn.
 
     Parameters
     ----------
@@ -183,20 +221,18 @@ def scan(store: str, query: Query, damaged: list[str]) -> Iterator[Row]:
     damaged : list of str
         Filled: files that cannot be read, each with the reason. The rest is read.
     """
-    fs, _ = filesystem(store)
-    paths, seen = list(_files(store, query)), set[str]()
-    for start in range(0, len(paths), _AT_ONCE):
-        chosen = paths[start : start + _AT_ONCE]
-        found = fs.cat(chosen, on_error="return")
-        for path in chosen:
-            data = found[path] if isinstance(found, dict) else found
-            try:
-                if isinstance(data, Exception):
-                    raise data
-                key, rows = _parse(data, query)
-            except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
-                damaged.append(f"{path}: {type(error).__name__}: {error}")
-                continue
-            if key not in seen:
-                seen.add(key)
-                yield from rows
+    _, root = filesystem(store)
+    paths, table = journal(store, query), Table.open(table_url(store))
+    there, rows = set(paths), {}
+    for row in table.rows(query):
+        entry = table.entry(int(row))
+        path = f"{root.rstrip('/')}/{place(entry.product, entry.origin)}"
+        if path not in there:
+            rows[path] = int(row)
+    ordered = sorted(rows)
+    compacted = zip(ordered, _read_table(table, [rows[path] for path in ordered], query), strict=True)
+    seen = set[str]()
+    for _, entry in merge(read_journal(store, paths, query, damaged), compacted, key=itemgetter(0)):
+        if entry.key not in seen:
+            seen.add(entry.key)
+            yield from (Row(entry.product, indicator, entry.seeded) for indicator in entry.indicators)

@@ -30,6 +30,8 @@ class Key:
     detector : int
     tile : str
         Empty: of all tiles together.
+    over, pool : str
+        Band that it is divided by, and groups whose mean a point is (`s2dask.qc.pooling`); empty: neither.
     """
 
     indicator: str
@@ -38,17 +40,20 @@ class Key:
     band: str = ""
     detector: int = 0
     tile: str = ""
+    over: str = ""
+    pool: str = ""
 
     def __str__(self) -> str:
         detector = f"D{self.detector:02d}" if self.detector else ""
-        return " ".join(
-            part for part in (self.indicator, self.level, self.unit, detector, self.band, self.tile) if part
-        )
+        band, pooled = "/".join(b for b in (self.band, self.over) if b), f"by {self.pool}" if self.pool else ""
+        parts = (self.indicator, self.level, self.unit, detector, band, self.tile, pooled)
+        return " ".join(part for part in parts if part)
 
     def command(self, store: str, until: str = "", baseline: str = "") -> str:
         """Return the command that makes this series and its charts from a store."""
         told = {"indicator": self.indicator, "store": store, "level": self.level, "unit": self.unit, "band": self.band}
-        told |= {"detector": str(self.detector), "tile": self.tile, "until": until, "baseline": baseline}
+        told |= {"detector": str(self.detector), "tile": self.tile, "over": self.over, "pool": self.pool}
+        told |= {"until": until, "baseline": baseline}
         return "s2dask qc trend " + " ".join(f"--{name} {shlex.quote(value)}" for name, value in told.items() if value)
 
 
@@ -166,7 +171,7 @@ def _series(key: Key, told: list[tuple[Product, float]]) -> Series:
     return Series(key, tuple(p for p, _ in told), np.array([value for _, value in told], np.float64))
 
 
-def _baseline_size(series: Series, baseline: str) -> int:
+def baseline_size(series: Series, baseline: str) -> int:
     """Return how many products at the begin of a series are its baseline: a number of them, or up to a month."""
     if not baseline:
         return BASELINE_PRODUCTS
@@ -191,7 +196,7 @@ def follow(series: Series, baseline: str = "") -> Trend:
         begin = baseline.partition("..")[0]
         later = [i for i, product in enumerate(series.products) if product.month >= begin]
         series = replace(series, products=tuple(series.products[i] for i in later), values=series.values[later])
-    size = _baseline_size(series, baseline)
+    size = baseline_size(series, baseline)
     if size > len(series.values):
         return Trend(series, len(series.values), problem=f"{len(series.values)} of the {size} products of a baseline")
     try:

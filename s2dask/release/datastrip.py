@@ -14,7 +14,7 @@ from s2dask.io.storage import zarr_store
 from s2dask.io.template import set_attributes
 from s2dask.release.name_form import parse_iso
 from s2dask.release.names import DatastripName
-from s2dask.release.publish import Builder, publish
+from s2dask.release.publish import Builder, link_file, publish
 from s2dask.release.safe_hktm import Housekeeping, write_hktm
 from s2dask.release.safe_l0 import write_safe_l0
 from s2dask.release.safe_l1ab import write_safe_l1ab
@@ -31,13 +31,14 @@ def release_datastrip(
     house: Housekeeping | None = None,
     pictures: Mapping[str, NDArray[np.uint16]] | None = None,
     product: Path | None = None,
+    created: datetime | None = None,
 ) -> list[str]:
-    """Move an L0, L1A or L1B store into a delivery folder, named and in one step.
+    """Deliver an L0, L1A or L1B store under its name, in one step; the working store is removed then.
 
     Parameters
     ----------
     zarr_url : str
-        Local working store; it is moved, not copied.
+        Local working store; its files are linked, not copied, and it is removed when they are delivered.
     delivery : str
     formats : sequence of {"zarr", "safe"}
         What to deliver. The SAFE (datastrip and granules) needs the footprints that
@@ -51,6 +52,8 @@ def release_datastrip(
         Images of the quick-look, for the SAFE of L0.
     product : Path, optional
         SAFE of L1A or L1B that tasks have made; default: it is made here.
+    created : datetime, optional
+        Of the name, of a `product` that of its own; default: now.
 
     Returns
     -------
@@ -63,29 +66,32 @@ def release_datastrip(
     attrs = dict(zarr.open_group(zarr_store(zarr_url, read_only=True), mode="r").attrs["s2dask"])  # type: ignore[arg-type]
     if product is None:
         name = DatastripName(
-            str(attrs["unit"]), str(attrs["level"]), SITE, datetime.now(UTC).replace(microsecond=0),
+            str(attrs["unit"]), str(attrs["level"]), SITE, (created or datetime.now(UTC)).replace(microsecond=0),
             parse_iso(str(attrs["sensing_start"])), str(attrs["baseline"]),
         )  # fmt: skip
     else:
         name = DatastripName.parse(product.stem)
-    created = name.created
-    stated = {"name": str(name), "generation_time": created.isoformat().replace("+00:00", "Z")}
+    made = name.created
+    stated = {"name": str(name), "generation_time": made.isoformat().replace("+00:00", "Z")}
     set_attributes(zarr_url, {"s2dask": attrs | stated})
 
-    def move(folder: Path) -> None:
-        shutil.move(zarr_url, folder / name.zarr)
+    def link(folder: Path) -> None:
+        shutil.copytree(zarr_url, folder / name.zarr, copy_function=link_file)
 
     def safe(folder: Path) -> None:
         if product is not None:
             shutil.move(product, folder)
         elif attrs["level"] == "L0":
-            write_safe_l0(zarr_url, folder, created, schemas, pictures)
+            write_safe_l0(zarr_url, folder, made, schemas, pictures)
         else:
-            write_safe_l1ab(zarr_url, folder, created, schemas)
+            write_safe_l1ab(zarr_url, folder, made, schemas)
 
     builders: list[Builder] = [lambda folder: write_hktm(house, folder)] if house else []
     if "safe" in formats:
         builders.append(safe)
     if "zarr" in formats:
-        builders.append(move)  # last: it takes the store away
-    return publish(builders, Path(delivery) / str(name))
+        builders.append(link)
+    delivered = publish(builders, f"{delivery.rstrip('/')}/{name}")
+    if "zarr" in formats:
+        shutil.rmtree(zarr_url)  # after it: who is killed before finds the store again
+    return delivered

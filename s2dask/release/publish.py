@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from s2dask.errors import ConfigurationError, InputMissing
-from s2dask.io.storage import is_local
+from s2dask.io.storage import is_local, is_s3
+from s2dask.release.publish_objects import publish_objects, verify_objects
 from s2dask.release.safe_manifest import checksum
 
 Builder = Callable[[Path], object]
@@ -40,6 +41,8 @@ def _write_manifest(folder: Path) -> None:
 
 def verify(delivery: str | Path) -> list[str]:
     """Return what differs between a delivery and its manifest, a sentence each; nothing when it is intact."""
+    if is_s3(str(delivery)):
+        return verify_objects(str(delivery))
     folder = Path(delivery)
     if not (folder / MANIFEST).exists():
         raise InputMissing("no manifest.json", str(folder), "give a folder made by publish")
@@ -106,7 +109,9 @@ def put(build: Builder, target: str | Path) -> Path:
     return path
 
 
-def publish(builders: Sequence[Builder], delivery: str | Path) -> list[str]:
+def publish(
+    builders: Sequence[Builder], delivery: str | Path, job: str | None = None, fence: int | str = 0
+) -> list[str]:
     """Build products and make them visible in one step.
 
     Parameters
@@ -114,7 +119,10 @@ def publish(builders: Sequence[Builder], delivery: str | Path) -> list[str]:
     builders : sequence of callable
         Each gets the staging folder and builds there, in this order; a later one sees what an earlier one made.
     delivery : str or Path
-        Folder that appears, with everything built and ``manifest.json`` (sizes and SHA-256 of every file).
+        Folder that appears, with everything built and ``manifest.json`` (sizes and SHA-256 of every file); or
+        ``s3://bucket/out/NAME``, for which see `s2dask.release.publish_objects`.
+    job, fence : optional
+        Name of the unit of work and token of its attempt, for the notes of an S3 store.
 
     Returns
     -------
@@ -127,8 +135,16 @@ def publish(builders: Sequence[Builder], delivery: str | Path) -> list[str]:
     rename. Whatever happens before it (an error, a kill, a full disk) leaves nothing to be seen; an error removes the
     staging folder too. Publishing the same bytes again is harmless, other bytes under the same name are refused.
     """
+    if is_s3(str(delivery)):
+
+        def build_all(folder: Path) -> list[dict[str, Any]]:
+            for build in builders:
+                build(folder)
+            return file_list(folder)
+
+        return publish_objects(build_all, str(delivery), job, fence)
     if not is_local(str(delivery)):
-        raise ConfigurationError("deliveries are local folders", str(delivery), "publish locally, then copy")
+        raise ConfigurationError("deliveries are folders, local or s3://", str(delivery), "name one of those")
     target = Path(str(delivery).removeprefix("file://")).absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(target)
@@ -143,3 +159,11 @@ def publish(builders: Sequence[Builder], delivery: str | Path) -> list[str]:
         if staging.exists():
             shutil.rmtree(staging, ignore_errors=True)
     return sorted(str(p) for p in target.iterdir())
+
+
+def link_file(source: str, target: str) -> None:
+    """Give a file a second name, so that a delivery that is repeated finds it again; copy it where that cannot be."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -59,7 +59,7 @@ def write_item_reports(
     folder : Path
         Of the granule or datastrip; its manifest is there.
     record : mapping
-        What its metadata do not tell: ``lost_packets``, ``missing_lines`` ….
+        What its metadata may not tell: ``lost_packets``, ``missing_lines`` ….
     told : sequence of CheckResult
         What is known better than from its metadata, and what no checklist has.
     moment : datetime
@@ -67,7 +67,9 @@ def write_item_reports(
     """
     lists = load_checklists()
     (item,) = open_items(str(folder), lists.inputs, look=False)
-    made = check_item(replace(item, record=dict(record)), lists)
+    # what the metadata state is believed, as by whoever checks the delivered folder
+    untold = {name: value for name, value in record.items() if not item.texts(name)}
+    made = check_item(replace(item, record=untold), lists)
     known = {result.id: result for result in told}
     results = []
     for result in made.results:

@@ -12,21 +12,19 @@ from s2dask.release.jpeg2000 import Profile
 from s2dask.release.safe_datastrip_xml import datastrip_metadata
 from s2dask.release.safe_inspire import inspire
 from s2dask.release.safe_manifest import manifest
-from s2dask.release.safe_pieces import L1C_CLASSES, Piece, masks_of, pieces, write_piece
+from s2dask.release.safe_pieces import L1C_CLASSES, Counts, Piece, masks_of, pieces, write_piece
 from s2dask.release.safe_product_xml import product_metadata
 from s2dask.release.safe_tile_reports import write_reports
 from s2dask.release.safe_tile_xml import TileContent, tile_metadata
 from s2dask.release.safe_xml import write_document
 from s2dask.release.tile_store import TileStore
 
-Counts = tuple[int, int]
-"""Pixels of a quality mask with lost or degraded image data, and all of them."""
 
-
-def degraded_percentage(counts: Iterable[Counts]) -> float:
-    """Return the pixels with lost or degraded image data [%], over all bands."""
+def mask_percentages(counts: Iterable[Counts]) -> tuple[float, float | None]:
+    """Return the pixels with lost or degraded image data [%], and those with lost data, None without masks."""
     found = list(counts)
-    return 100.0 * sum(one[0] for one in found) / max(sum(one[1] for one in found), 1)
+    degraded, lost, seen = (sum(one[i] for one in found) for i in range(3))
+    return 100.0 * degraded / max(seen, 1), 100.0 * lost / seen if seen else None
 
 
 def prepare(store: TileStore, folder: Path, meteo: str | None = None) -> None:
@@ -48,9 +46,18 @@ def prepare(store: TileStore, folder: Path, meteo: str | None = None) -> None:
 
 
 def write_metadata(
-    store: TileStore, folder: Path, made: Sequence[Piece], quality: dict[str, float | str], l1c_tile: str | None = None
+    store: TileStore,
+    folder: Path,
+    made: Sequence[Piece],
+    quality: dict[str, float | str],
+    l1c_tile: str | None = None,
+    lost: float | None = None,
 ) -> None:
-    """Write every metadata file of a SAFE whose images and masks are there, the manifest last."""
+    """Write every metadata file of a SAFE whose images and masks are there, the manifest last.
+
+    The reports check what the other metadata say, and the metadata of the product tell what the reports found: they
+    are written before and after.
+    """
     names = store.names
     images = [piece.path(names).removesuffix(".jp2") for piece in made if piece.kind == "image"]
     masks = [piece.mask(names) for piece in made if piece.kind not in ("image", "PVI")]
@@ -58,10 +65,11 @@ def write_metadata(
     content = TileContent(quality, masks, pvi, l1c_tile)
     write_document(tile_metadata(store, content), folder / names.granule_folder / "MTD_TL.xml")
     write_document(datastrip_metadata(store), folder / names.datastrip_folder / "MTD_DS.xml")
-    product = product_metadata(store, images, quality)
-    write_document(product, folder / f"MTD_MSI{store.level}.xml")
+    target = folder / f"MTD_MSI{store.level}.xml"
+    write_document(product_metadata(store, images, quality), target)
     write_document(inspire(store), folder / "INSPIRE.xml")
-    write_reports(store, folder)
+    inspections = write_reports(store, folder, lost)
+    write_document(product_metadata(store, images, quality, inspections), target)
     write_document(manifest(store, folder), folder / "manifest.safe")
 
 
@@ -84,14 +92,15 @@ def finish_l1c(store: TileStore, folder: Path, counts: Iterable[Counts], meteo: 
     store : TileStore
     folder : Path
         SAFE folder.
-    counts : iterable of (int, int)
+    counts : iterable of Counts
         What `s2dask.release.safe_pieces.write_piece` returned for its files.
     meteo : str, optional
         As for `write_safe_l1c`.
     """
     prepare(store, folder, meteo)
     made = pieces(store, masks_of(store))
-    write_metadata(store, folder, made, _image_content(store, degraded_percentage(counts)))
+    degraded, lost = mask_percentages(counts)
+    write_metadata(store, folder, made, _image_content(store, degraded), lost=lost)
     return folder
 
 

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 
 from s2dask.release.jpeg2000 import Profile
-from s2dask.release.safe_l1c import Counts, degraded_percentage, prepare, write_metadata
-from s2dask.release.safe_pieces import SCENE_CLASSES, masks_of, pieces, write_piece
+from s2dask.release.safe_l1c import mask_percentages, prepare, write_metadata
+from s2dask.release.safe_pieces import SCENE_CLASSES, Counts, masks_of, pieces, write_piece
 from s2dask.release.tile_store import TileStore
 
 _PERCENTAGES: Final = (
@@ -96,7 +96,7 @@ def finish_l2a(
     store : TileStore
     folder : Path
         SAFE folder.
-    counts : iterable of (int, int)
+    counts : iterable of Counts
         What `s2dask.release.safe_pieces.write_piece` returned for its files.
     l1c : TileStore, optional
         L1C store whose masks go with the product.
@@ -106,7 +106,8 @@ def finish_l2a(
     prepare(store, folder, meteo)
     l1c_tile = str(l1c.names.tile) if l1c else store.attrs.get("l1c_tile")
     made = pieces(store, masks_of(store, l1c))
-    write_metadata(store, folder, made, _image_content(store, degraded_percentage(counts)), l1c_tile)
+    degraded, lost = mask_percentages(counts)
+    write_metadata(store, folder, made, _image_content(store, degraded), l1c_tile, lost)
     return folder
 
 

@@ -17,8 +17,11 @@ _SAFE: Final = "http://www.esa.int/safe/sentinel/1.1"
 _GML: Final = "http://www.opengis.net/gml"
 COSPAR: Final = {"S2A": "2015-028A", "S2B": "2017-013A", "S2C": "2024-157A"}
 _MASK_NAMES: Final = {
-    "QUALIT": "QualityMask", "DETFOO": "DetectorFootprintMask", "CLASSI": "ClassificationMask",
-    "CLDPRB": "CloudProbabilityMask", "SNWPRB": "SnowProbabilityMask",
+    "QUALIT": "QualityMask",
+    "DETFOO": "DetectorFootprintMask",
+    "CLASSI": "ClassificationMask",
+    "CLDPRB": "CloudProbabilityMask",
+    "SNWPRB": "SnowProbabilityMask",
 }
 _BLOCK: Final = 1 << 20
 
@@ -50,7 +53,8 @@ def object_id(path: str, level: str) -> str:
         return f"S2_Level-{level[1:]}_Datastrip1_Metadata"
     parts = name.split("_")
     if path.endswith(".xml") and "/QI_DATA/" in path:
-        return f"{parts[0].title()}_OLQC_Report_Tile1_InformationData"
+        what = "Datastrip1" if path.startswith("DATASTRIP/") else "Tile1"
+        return f"{parts[0].title()}_OLQC_Report_{what}_InformationData"
     if parts[0] == "MSK":
         mask = _MASK_NAMES.get(parts[1], parts[1])
         detail = _band_label(parts[2]) if parts[2] in BANDS else parts[2]
@@ -91,8 +95,10 @@ def _metadata(root: Element, store: TileStore) -> None:
     safe(platform, "number", str(a["unit"])[1:])
     safe(safe(platform, "instrument"), "familyName", "Multi-Spectral Instrument", abbreviation="MSI")
     safe(
-        _object(out, "processing", "PDI", "PROVENANCE"), "processing",
-        name=f"Generation of Level-{level} User Product", start=iso(store.names.tile.created, microseconds=True),
+        _object(out, "processing", "PDI", "PROVENANCE"),
+        "processing",
+        name=f"Generation of Level-{level} User Product",
+        start=iso(store.names.tile.created, microseconds=True),
     )
     frame = safe(_object(out, "measurementFrameSet", "DMD"), "frameSet")
     outline = safe(frame, "footPrint", srsName="http://www.opengis.net/gml/srs/epsg.xml#4326")
@@ -115,8 +121,12 @@ def manifest(store: TileStore, folder: Path) -> etree._Element:
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "manifest.safe")
     listed = {object_id(p.relative_to(folder).as_posix(), store.level): p for p in files}
     package = add(
-        add(root, "informationPackageMap"), f"{{{_XFDU}}}contentUnit", unitType=f"Product_Level-{level}",
-        textInfo=f"SENTINEL-2 MSI Level-{level} User Product", pdiID="processing", dmdID="acquisitionPeriod platform",
+        add(root, "informationPackageMap"),
+        f"{{{_XFDU}}}contentUnit",
+        unitType=f"Product_Level-{level}",
+        textInfo=f"SENTINEL-2 MSI Level-{level} User Product",
+        pdiID="processing",
+        dmdID="acquisitionPeriod platform",
     )
     for name in listed:
         kind = "Metadata Unit" if name.endswith("Metadata") else "Measurement Data Unit"

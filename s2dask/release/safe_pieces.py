@@ -10,6 +10,7 @@ from s2dask.instrument import BANDS, band
 from s2dask.instrument.quality import FLAGS, MSI_DEGRADED, MSI_LOST
 from s2dask.io.grids import TileGrid
 from s2dask.io.schema_tile import CLASSI_FLAGS, L2A_BANDS, footprint_path, quality_path, reflectance_path
+from s2dask.qc.images import LOST
 from s2dask.release.jpeg2000 import MaskLayers, Profile, write_jp2
 from s2dask.release.jpeg2000_masks import write_mask
 from s2dask.release.picture import has_colour, preview, tile_tci
@@ -20,6 +21,8 @@ PREVIEW_STEP: Final = 32
 """Pixels of 10 m in a pixel of the preview image: 320 m."""
 L1C_CLASSES: Final = "conditions/mask/l1c_classification/r60m/b00"
 SCENE_CLASSES: Final = "conditions/mask/l2a_classification/r{r}m/scl"
+Counts = tuple[int, int, int]
+"""Pixels of a quality mask: with lost or degraded image data, with lost image or ancillary data, and all of them."""
 Kind = Literal["image", "DETFOO", "QUALIT", "CLASSI", "CLDPRB", "SNWPRB", "PVI"]
 
 
@@ -117,7 +120,7 @@ def _image(store: TileStore, piece: Piece) -> object:
 
 def write_piece(
     store: TileStore, masked: TileStore | None, piece: Piece, folder: Path, profile: Profile = "s2-strict"
-) -> tuple[int, int]:
+) -> Counts:
     """Write one file of a SAFE; it appears whole or not at all.
 
     Parameters
@@ -132,8 +135,8 @@ def write_piece(
 
     Returns
     -------
-    (int, int)
-        Of a quality mask: pixels with lost or degraded image data, and all; else zeros.
+    Counts
+        Of a quality mask; else zeros.
     """
     path, r = folder / piece.path(store.names), piece.resolution
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,7 +149,7 @@ def write_piece(
         write_jp2(path, layer if r == 20 else _coarser(layer), store.grid, r)
     elif masked is not None:
         return _write_mask(masked, piece, path)
-    return 0, 0
+    return 0, 0, 0
 
 
 def _write_preview(store: TileStore, path: Path) -> None:
@@ -156,14 +159,15 @@ def _write_preview(store: TileStore, path: Path) -> None:
     write_jp2(path, preview(store, PREVIEW_STEP)[:, :rows, :columns], coarse, 10)
 
 
-def _write_mask(masked: TileStore, piece: Piece, path: Path) -> tuple[int, int]:
+def _write_mask(masked: TileStore, piece: Piece, path: Path) -> Counts:
     r, grid = piece.resolution, masked.grid
     if piece.kind == "DETFOO":
         write_jp2(path, masked.arrays[footprint_path(r, piece.content)], grid, r)
-        return 0, 0
+        return 0, 0, 0
     if piece.kind == "CLASSI":
         write_jp2(path, MaskLayers(masked.arrays[L1C_CLASSES], [bit for _, bit in CLASSI_FLAGS]), grid, r)
-        return 0, 0
+        return 0, 0, 0
     flags = masked.read(quality_path(r, piece.content))
     write_mask(path, MaskLayers(flags, [bit for _, bit in FLAGS]), grid, r)
-    return int(np.count_nonzero(flags & (MSI_LOST | MSI_DEGRADED))), flags.size
+    degraded, lost = (int(np.count_nonzero(flags & bits)) for bits in (MSI_LOST | MSI_DEGRADED, LOST))
+    return degraded, lost, flags.size

@@ -9,7 +9,9 @@ from rasterio.warp import transform
 
 from s2dask.instrument import BANDS
 from s2dask.io.grids import TileGrid
+from s2dask.qc.checks import STANDARD
 from s2dask.release.safe_spectra import add_spectra
+from s2dask.release.safe_tile_reports import Inspection
 from s2dask.release.safe_xml import (
     PSD,
     add,
@@ -21,7 +23,6 @@ from s2dask.release.safe_xml import (
     add_references,
     add_reflectance_conversion,
     add_surface_references,
-    checklists,
     datatake_start,
     document,
     section,
@@ -130,7 +131,28 @@ def _auxiliary(root: etree._Element, store: TileStore) -> None:
         add_surface_references(out, store)
 
 
-def _quality(root: etree._Element, store: TileStore, quality: dict[str, float | str]) -> None:
+def _inspections(checks: etree._Element, store: TileStore, made: Sequence[Inspection]) -> None:
+    """Append the status of each checklist, FAILED where a report of it failed, and those reports."""
+    standard = [*STANDARD, "L2A_QUALITY"] if store.level == "L2A" else STANDARD
+    failed = [one for one in made if one.status == "FAILED"]
+    inspections = add(checks, "Quality_Inspections")
+    for name in standard:
+        status = "FAILED" if any(one.checklist == name for one in failed) else "PASSED"
+        add(inspections, "quality_check", status, checkType=name)
+    reports = add(checks, "Failed_Inspections")
+    for kind, tag, attribute in (
+        ("DATASTRIP", "Datastrip_Report", "datastripId"), ("TILE", "Granule_Report", "granuleId"),
+    ):  # fmt: skip
+        of_kind = [one for one in failed if one.kind == kind]
+        if of_kind:
+            report = add(reports, tag, **{attribute: of_kind[0].item})
+            for one in of_kind:
+                add(report, "REPORT_FILENAME", one.file)
+
+
+def _quality(
+    root: etree._Element, store: TileStore, quality: dict[str, float | str], made: Sequence[Inspection]
+) -> None:
     out = section(root, "Quality_Indicators_Info")
     add(out, "Cloud_Coverage_Assessment", f"{float(quality['CLOUDY_PIXEL_PERCENTAGE']):.6f}")
     if store.level == "L1C":
@@ -139,15 +161,7 @@ def _quality(root: etree._Element, store: TileStore, quality: dict[str, float | 
     add(technical, "DEGRADED_ANC_DATA_PERCENTAGE", f"{float(store.attrs.get('degraded_ancillary_percentage', 0)):.6f}")
     add(technical, "DEGRADED_MSI_DATA_PERCENTAGE", f"{float(quality['DEGRADED_MSI_DATA_PERCENTAGE']):.6f}")
     checks = add(out, "Quality_Control_Checks")
-    inspections = add(checks, "Quality_Inspections")
-    for name, status in checklists(store).items():
-        add(inspections, "quality_check", status, checkType=name)
-    failed = [name for name, status in checklists(store).items() if status != "PASSED"]
-    reports = add(checks, "Failed_Inspections")
-    if failed:
-        report = add(reports, "Granule_Report", granuleId=store.names.tile)
-        for name in failed:
-            add(report, "REPORT_FILENAME", f"{store.names.granule_folder}/QI_DATA/{name}.xml")
+    _inspections(checks, store, made)
     if store.level == "L2A":
         image = add(out, "Image_Content_QI")
         for name, value in quality.items():
@@ -155,7 +169,9 @@ def _quality(root: etree._Element, store: TileStore, quality: dict[str, float | 
                 add(image, name, value if isinstance(value, str) else f"{value:.6f}")
 
 
-def product_metadata(store: TileStore, images: Sequence[str], quality: dict[str, float | str]) -> etree._Element:
+def product_metadata(
+    store: TileStore, images: Sequence[str], quality: dict[str, float | str], inspections: Sequence[Inspection] = ()
+) -> etree._Element:
     """Return MTD_MSIL1C.xml or MTD_MSIL2A.xml.
 
     Parameters
@@ -165,6 +181,8 @@ def product_metadata(store: TileStore, images: Sequence[str], quality: dict[str,
         Image files relative to the SAFE folder, without suffix, in the order of real products.
     quality : dict
         Image_Content_QI of the tile.
+    inspections : sequence of Inspection
+        Reports of the quality control; they need the other metadata, and these metadata tell what they found.
     """
     level = store.level[1:]
     root = document(f"{PSD}/User_Product_Level-{level}.xsd", f"Level-{level}_User_Product")
@@ -173,5 +191,5 @@ def product_metadata(store: TileStore, images: Sequence[str], quality: dict[str,
     _image_characteristics(general, store)
     _geometry(root, store)
     _auxiliary(root, store)
-    _quality(root, store, quality)
+    _quality(root, store, quality, inspections)
     return root

@@ -15,7 +15,10 @@ PSD: Final = "https://psd-14.sentinel2.eo.esa.int/PSD"
 """Base of the namespaces of the metadata files (PSD 14)."""
 _XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 _L2A_AUXILIARY: Final = (
-    "SNOW_CLIMATOLOGY_MAP", "ESACCI_WaterBodies_Map", "ESACCI_LandCover_Map", "ESACCI_SnowCondition_Map_Dir",
+    "SNOW_CLIMATOLOGY_MAP",
+    "ESACCI_WaterBodies_Map",
+    "ESACCI_LandCover_Map",
+    "ESACCI_SnowCondition_Map_Dir",
 )
 Element = etree._Element
 
@@ -74,9 +77,7 @@ def datatake_start(store: TileStore) -> str:
     return str(stated) if stated else iso(parse_compact_time(str(store.attrs["datatake_id"])[5:20]))
 
 
-def add_by_band(
-    parent: Element, name: str, values: Mapping[str, Any], key: str = "bandId", **attributes: str
-) -> None:
+def add_by_band(parent: Element, name: str, values: Mapping[str, Any], key: str = "bandId", **attributes: str) -> None:
     """Append an element per band, in the mission's order, its number in attribute `key`."""
     for band_name, b in BANDS.items():
         if band_name in values:
@@ -137,19 +138,6 @@ def add_surface_references(parent: Element, store: TileStore) -> None:
     add(add(parent, "LUT_List"), "LUT_FILENAME", str(store.attrs.get("lut") or "None"))
     for name in _L2A_AUXILIARY:
         add(parent, name, "None")
-
-
-def checklists(store: TileStore) -> dict[str, str]:
-    """Return the status of each checklist of the product's quality control: the worst of its checks."""
-    standard = ["FORMAT_CORRECTNESS", "GENERAL_QUALITY", "GEOMETRIC_QUALITY", "RADIOMETRIC_QUALITY", "SENSOR_QUALITY"]
-    if store.level == "L2A":
-        standard.append("L2A_QUALITY")
-    out = dict.fromkeys(sorted(standard), "PASSED")
-    for check in store.attrs.get("checks") or ():
-        name = str(check.get("checklist"))
-        if name in out and check.get("status") != "PASSED":
-            out[name] = "FAILED"
-    return out
 
 
 def _values(parent: Element, name: str, grid: np.ndarray) -> None:

@@ -4,7 +4,6 @@ The JPEG 2000 files and the Zarr can be made before by other processes, each one
 is there and adds the rest.
 """
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +15,10 @@ from s2dask.errors import InputMissing
 from s2dask.release.eopf_form import ZarrForm, check_form
 from s2dask.release.jpeg2000 import Profile
 from s2dask.release.picture import has_colour, write_rgb, write_scl
-from s2dask.release.publish import Builder, publish
-from s2dask.release.safe_l1c import Counts, finish_l1c
+from s2dask.release.publish import Builder, link_file, publish
+from s2dask.release.safe_l1c import finish_l1c
 from s2dask.release.safe_l2a import finish_l2a
-from s2dask.release.safe_pieces import Piece, masks_of, pieces, write_piece
+from s2dask.release.safe_pieces import Counts, Piece, masks_of, pieces, write_piece
 from s2dask.release.stac import stac_item, write_stac
 from s2dask.release.tile_store import TileStore
 from s2dask.release.zarr_copy import copy_zarr
@@ -105,7 +104,7 @@ class Prepared:
     ----------
     folder : str
         With ``<name>.SAFE``, its JPEG 2000 files only, and ``<name>.zarr``; on the file system of the delivery.
-    counts : sequence of (int, int)
+    counts : sequence of Counts
         What `TileRelease.write_piece` returned for its files.
     """
 
@@ -120,20 +119,12 @@ class Prepared:
         return cls(str(folder), counts)
 
 
-def _link(source: str, target: str) -> None:
-    """Give a file a second name, so that a delivery that is repeated finds it again; copy it where that cannot be."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
 def _safe(what: TileRelease, prepared: Prepared | None, folder: Path) -> None:
     if prepared is None:
         counts = [what.write_piece(piece, folder) for piece in what.pieces]
     else:
         source = Path(prepared.folder) / f"{what.name}.SAFE"
-        shutil.copytree(source, folder / source.name, copy_function=_link)
+        shutil.copytree(source, folder / source.name, copy_function=link_file)
         counts = list(prepared.counts)
     what.finish_safe(folder, counts)
 
@@ -143,7 +134,7 @@ def _zarr(what: TileRelease, prepared: Prepared | None, folder: Path) -> None:
         what.write_zarr(folder)
     else:
         source = Path(prepared.folder) / f"{what.name}.zarr"
-        shutil.copytree(source, folder / source.name, copy_function=_link)
+        shutil.copytree(source, folder / source.name, copy_function=link_file)
 
 
 def release_tile(what: TileRelease, delivery: str, prepared: Prepared | None = None) -> list[str]:
@@ -174,7 +165,7 @@ def release_tile(what: TileRelease, delivery: str, prepared: Prepared | None = N
         partial(_safe, what, prepared), partial(_zarr, what, prepared), *pictures.values(),
         lambda folder: write_stac(item, folder / f"{name}.json"),
     ]  # fmt: skip
-    return publish(builders, Path(str(delivery).removeprefix("file://")) / name)
+    return publish(builders, f"{delivery.rstrip('/')}/{name}")
 
 
 def release_l1c(

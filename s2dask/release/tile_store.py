@@ -67,7 +67,12 @@ class TileStore:
         """Grid of the tile."""
         a = self.attrs
         return TileGrid(
-            a["tile_id"], a["crs"], int(a["x0"]), int(a["y0"]), int(a["width"]), int(a["height"]),
+            a["tile_id"],
+            a["crs"],
+            int(a["x0"]),
+            int(a["y0"]),
+            int(a["width"]),
+            int(a["height"]),
             int(a.get("decimation", 1)),
         )
 
@@ -124,6 +129,8 @@ class TileNames:
         strip_start = parse_iso(attrs.get("datastrip_start") or attrs["sensing_start"])
         if attrs.get("name"):
             product = ProductName.parse(str(attrs["name"]))
+            if level == "L2A":  # named after its L1C: several can be made of that
+                product = replace(product, discriminator=created.replace(microsecond=0))
         else:
             start = parse_compact_time(str(attrs["datatake_id"])[5:20])
             product = ProductName(

@@ -112,7 +112,7 @@ def image_packets(
     return source_packets(payload, apid, gps)
 
 
-def source_packets(payload: Bytes, apid: int, gps: NDArray[np.int64]) -> Bytes:
+def source_packets(payload: Bytes, apid: int, gps: NDArray[np.int64], counts: NDArray[np.int64] | None = None) -> Bytes:
     """Return the source packets of one scene around what a codec made, (packet, byte) uint8.
 
     Parameters
@@ -121,10 +121,12 @@ def source_packets(payload: Bytes, apid: int, gps: NDArray[np.int64]) -> Bytes:
     apid : int
     gps : (packet) int64 [ns]
         Date of the first line of each packet.
+    counts : (packet) int64, optional
+        Ranks in the scene; default: all of a scene, from 0 on.
     """
     lead = PACKET_PRIMARY_BYTES + CUC_BYTES + len(IMAGE_SECONDARY)
     packets = np.zeros((payload.shape[0], ISP_HEAD_BYTES + payload.shape[1] + CRC_BYTES), np.uint8)
-    packets[:, :6] = primary_header(apid, np.arange(payload.shape[0]), packets.shape[1])
+    packets[:, :6] = primary_header(apid, np.arange(payload.shape[0]) if counts is None else counts, packets.shape[1])
     packets[:, 6:13] = cuc(gps)
     packets[:, 13:lead] = np.frombuffer(IMAGE_SECONDARY, np.uint8)
     packets[:, ISP_HEAD_BYTES:-CRC_BYTES] = payload

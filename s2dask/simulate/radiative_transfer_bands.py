@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from s2dask.errors import ConfigurationError
 from s2dask.kernels import kernel
 from s2dask.simulate import radiative_transfer as transfer
-from s2dask.simulate.radiative_transfer_mie import ANGLES, Optics, mix
+from s2dask.simulate.radiative_transfer_mie import ANGLES, CONTINENTAL, Component, Optics, mix
 
 Array = NDArray[np.float64]
 STANDARD_PRESSURE: Final = 1013.25
@@ -105,19 +105,21 @@ def molecular_thickness(wavelength: float, pressure: float = STANDARD_PRESSURE) 
 
 
 @cache
-def _optics(wavelength: float) -> Optics:
-    return mix(wavelength)
+def _optics(wavelength: float, kind: tuple[Component, ...]) -> Optics:
+    return mix(wavelength, kind)
 
 
-def sky_at(wavelength: float, aot: float, pressure: float) -> transfer.Sky:
+def sky_at(wavelength: float, aot: float, pressure: float, kind: tuple[Component, ...] = CONTINENTAL) -> transfer.Sky:
     """Return the sky at a wavelength [um], above a pressure [hPa], with aerosol of thickness `aot` at 550 nm."""
-    optics = _optics(wavelength)
-    aerosol = aot * optics.extinction / _optics(REFERENCE_WAVELENGTH).extinction
+    optics = _optics(wavelength, kind)
+    aerosol = aot * optics.extinction / _optics(REFERENCE_WAVELENGTH, kind).extinction
     return transfer.Sky(molecular_thickness(wavelength, pressure), aerosol, optics.albedo, optics.expansion)
 
 
 @cache
-def band_sky(unit: str, band: str, aot: float, sea: float | None = None) -> BandSky:
+def band_sky(
+    unit: str, band: str, aot: float, sea: float | None = None, kind: tuple[Component, ...] = CONTINENTAL
+) -> BandSky:
     """Return what the sky does in a band, for one load of aerosol.
 
     Parameters
@@ -128,6 +130,8 @@ def band_sky(unit: str, band: str, aot: float, sea: float | None = None) -> Band
     sea : float, optional [hPa]
         Pressure above which there is that much; above a lower one there is less, by the power of `AEROSOL_POWER`. None:
         as much above any pressure.
+    kind : tuple of Component
+        What the aerosol is a mix of.
     """
     wavelengths, weight = band_wavelengths(unit, band)
     thinning = np.array([STANDARD_PRESSURE, 0.0] if sea is None else [sea, AEROSOL_POWER])
@@ -135,14 +139,14 @@ def band_sky(unit: str, band: str, aot: float, sea: float | None = None) -> Band
     mu0, mu = (tuple(np.cos(np.radians(angles)).tolist()) for angles in (SUNS, VIEWS))
     multiple, loss, albedo, thin = 0.0, [], [], []
     for wavelength, part in zip(wavelengths.tolist(), weight.tolist(), strict=True):
-        lights = [transfer.illuminate(sky_at(wavelength, load, p), mu0, mu) for p, load in above]
+        lights = [transfer.illuminate(sky_at(wavelength, load, p, kind), mu0, mu) for p, load in above]
         multiple = multiple + part * np.stack([light.multiple.transpose(1, 2, 0) for light in lights])
         loss.append([-np.log(light.transmittance) * mu0 for light in lights])
         albedo.append([light.spherical_albedo for light in lights])
-        sky = sky_at(wavelength, aot, STANDARD_PRESSURE)
+        sky = sky_at(wavelength, aot, STANDARD_PRESSURE, kind)
         cut, _, _, peak = transfer.without_peak(sky)
         thin.append([sky.molecules, cut, sky.albedo / (1 - peak * sky.albedo)])
-    phase = np.stack([_optics(w).phase for w in wavelengths.tolist()])
+    phase = np.stack([_optics(w, kind).phase for w in wavelengths.tolist()])
     tables = np.ascontiguousarray(multiple), np.array(loss), np.array(albedo), np.array(thin)
     return BandSky(weight, *tables, phase, thinning)
 

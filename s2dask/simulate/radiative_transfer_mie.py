@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -192,19 +193,30 @@ def lognormal(component: Component) -> tuple[Array, Array]:
     return radii, component.volume * number / (number @ (4 / 3 * np.pi * radii**3))
 
 
+@cache
+def _spheres(wavelength: float, component: Component, angles: tuple[float, ...]) -> tuple[Array, Array]:
+    """Return what a component of unit volume scatters at a wavelength: sums and matrix, see `sphere_sums`."""
+    cosine = np.concatenate([_quadrature()[0], np.cos(np.radians(angles))])
+    sums, matrix = np.zeros(2), np.zeros((3, cosine.size))
+    table = np.array(component.refraction).T
+    index = complex(*(float(np.interp(wavelength, table[0], table[i])) for i in (1, 2)))
+    radii, share = lognormal(component._replace(volume=1.0))
+    sphere_sums(2 * np.pi / wavelength * radii, share, index, cosine, sums, matrix)
+    return sums, matrix
+
+
 def mix(
     wavelength: float, components: Sequence[Component] = CONTINENTAL, angles: Array = ANGLES, degree: int = DEGREE
 ) -> Optics:
     """Return how a mix of lognormal components scatters at a wavelength [um]; `angles` in degrees."""
     nodes, weight = _quadrature()
-    cosine = np.concatenate([nodes, np.cos(np.radians(angles))])
-    sums, matrix = np.zeros(2), np.zeros((3, cosine.size))
-    k = 2 * np.pi / wavelength
+    at = tuple(angles.tolist())
+    sums, matrix = np.zeros(2), np.zeros((3, nodes.size + angles.size))
     for c in components:
-        table = np.array(c.refraction).T
-        index = complex(*(float(np.interp(wavelength, table[0], table[i])) for i in (1, 2)))
-        radii, share = lognormal(c)
-        sphere_sums(k * radii, share, index, cosine, sums, matrix)
+        total, scattered = _spheres(wavelength, c._replace(volume=1.0), at)
+        sums += c.volume * total
+        matrix += c.volume * scattered
+    k = 2 * np.pi / wavelength
     matrix /= 0.5 * sums[1]  # mean over the sphere: 4 pi F11 / (k2 Csca)
     return Optics(
         float(sums[0]) * 2 * np.pi / k**2,

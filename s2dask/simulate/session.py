@@ -242,7 +242,8 @@ def _scene_stream(
     return np.concatenate([p for *_, p in rows]), np.cumsum(sizes) - sizes
 
 
-def _ancillary(platform: Platform) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def ancillary_stream(platform: Platform) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the ancillary packets of a pass end to end, in the order of their dates, and where each begins."""
     told = platform.reported
     points = ancillary_packets(
         APID_GPS, _SID_GPS, told.position_time, np.concatenate([told.position, platform.velocity], 1)
@@ -257,7 +258,7 @@ def _ancillary(platform: Platform) -> tuple[NDArray[np.uint8], NDArray[np.int64]
     return np.concatenate([p for *_, p in rows]), np.cumsum(sizes) - sizes
 
 
-def _housekeeping(platform: Platform) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def housekeeping_stream(platform: Platform) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return the recorded housekeeping packets of a pass, one a second, of any content, and where each begins."""
     time = platform.reported.position_time
     values = np.random.default_rng(int(time[0])).normal(size=(time.size, 300))
@@ -291,11 +292,11 @@ def _write_channel(job: Pass, raw: Raw, folder: Path, session: str, channel: int
         writer.write(images.flush())
         if channel == VCID_SAD:
             house = PacketMultiplexer(VCID_SAD)
-            writer.write(house.push(*_ancillary(job.mission.platform)))
+            writer.write(house.push(*ancillary_stream(job.mission.platform)))
             writer.write(house.flush())
         if channel == HOUSEKEEPING_CHANNEL:
             recorded = PacketMultiplexer(VCID_HOUSEKEEPING, VC_COUNTER_MODULO - 5)
-            writer.write(recorded.push(*_housekeeping(job.mission.platform)))
+            writer.write(recorded.push(*housekeeping_stream(job.mission.platform)))
             writer.write(recorded.flush())
         writer.idle()
         writer.close(min(dates), max(dates) + round(job.scenes * SCENE_SECONDS * NANO))

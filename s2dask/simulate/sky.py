@@ -16,6 +16,7 @@ from s2dask.simulate.radiative_transfer_bands import (
     band_sky,
     direct_transmittance,
 )
+from s2dask.simulate.radiative_transfer_mie import CONTINENTAL, Component
 
 Array = NDArray[np.float64]
 PRESSURE_SCALE: Final = 8000.0
@@ -50,7 +51,12 @@ def sun_position(gps: int, lon: Array, lat: Array) -> tuple[Array, Array]:
 
 
 def forward(
-    options: SimulationOptions, band: str, sun: tuple[Array, Array], view: tuple[Array, Array], height: Array
+    options: SimulationOptions,
+    band: str,
+    sun: tuple[Array, Array],
+    view: tuple[Array, Array],
+    height: Array,
+    kind: tuple[Component, ...] = CONTINENTAL,
 ) -> tuple[Array, Array, Array, Array]:
     """Return path reflectance, transmittance, spherical albedo and gas transmittance of a band.
 
@@ -63,6 +69,8 @@ def forward(
     band : str
     sun, view : (zenith, azimuth) of (...) float64 [deg]
     height : (...) float64 [m]
+    kind : tuple of Component
+        What the aerosol is a mix of.
     """
     pressure = options.pressure * np.exp(-height / PRESSURE_SCALE)
     water = options.water_vapour * np.exp(-height / WATER_SCALE)
@@ -76,12 +84,17 @@ def forward(
         else:
             amount, power = (pressure / STANDARD_PRESSURE) ** absorber.p, absorber.p
         absorbers.append((absorber.a * (mass * amount) ** absorber.n, power * absorber.n))
-    sky = band_sky(options.unit, band, options.aot, options.pressure)
+    sky = band_sky(options.unit, band, options.aot, options.pressure, kind)
     return band_coefficients(sky, sun[0], view[0], sun[1] - view[1], pressure, absorbers)
 
 
 def direct_light(
-    options: SimulationOptions, band: str, sun: Array, view: Array, height: Array
+    options: SimulationOptions,
+    band: str,
+    sun: Array,
+    view: Array,
+    height: Array,
+    kind: tuple[Component, ...] = CONTINENTAL,
 ) -> tuple[Array, Array, Array]:
     """Return the direct and the whole transmittance down, and the direct share of that up, without gases.
 
@@ -92,8 +105,10 @@ def direct_light(
     sun, view : (...) float64 [deg]
         Zenith angles.
     height : (...) float64 [m]
+    kind : tuple of Component
+        What the aerosol is a mix of.
     """
-    sky = band_sky(options.unit, band, options.aot, options.pressure)
+    sky = band_sky(options.unit, band, options.aot, options.pressure, kind)
     return direct_transmittance(sky, sun, view, options.pressure * np.exp(-height / PRESSURE_SCALE))
 
 

@@ -1,5 +1,6 @@
 """A pass as a ground station hands it out: DSDB files of CADUs and a DSIB per channel, with the defects of a link."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
@@ -20,6 +21,28 @@ APID_HOUSEKEEPING: Final = 1000
 """Likewise."""
 HOUSEKEEPING_CHANNEL: Final = 1
 """Of the session, as in the annotations of a real product."""
+
+
+def write_dsib(
+    folder: Path, session: str, channel: int, names: Sequence[str], size: int, times: tuple[int, int]
+) -> None:
+    """Write the DSIB of a channel: its files, their bytes together, begin and end of the session (GPS [ns])."""
+    files = "\n".join(f"    <dsdb_name>{name}</dsdb_name>" for name in names)
+    begin, end = (iso(gps_to_utc(t)) for t in times)
+    text = f"""<?xml version="1.0" encoding="UTF-8"?>
+<DCSU_Session_Information_Block>
+  <session_id>{session}</session_id>
+  <time_start>{begin}</time_start>
+  <time_stop>{end}</time_stop>
+  <time_created>{begin}</time_created>
+  <time_finished>{end}</time_finished>
+  <data_size>{size}</data_size>
+  <dsdb_list>
+{files}
+  </dsdb_list>
+</DCSU_Session_Information_Block>
+"""
+    (folder / f"DCS_01_{session}_ch{channel}_DSIB.xml").write_text(text, "utf-8")
 
 
 class ChannelWriter:
@@ -89,22 +112,7 @@ class ChannelWriter:
         """
         if self._file is not None:
             self._file.close()
-        files = "\n".join(f"    <dsdb_name>{name}</dsdb_name>" for name in self._names)
-        times = [iso(gps_to_utc(t)) for t in (start, stop)]
-        text = f"""<?xml version="1.0" encoding="UTF-8"?>
-<DCSU_Session_Information_Block>
-  <session_id>{self._session}</session_id>
-  <time_start>{times[0]}</time_start>
-  <time_stop>{times[1]}</time_stop>
-  <time_created>{times[0]}</time_created>
-  <time_finished>{times[1]}</time_finished>
-  <data_size>{self.bytes}</data_size>
-  <dsdb_list>
-{files}
-  </dsdb_list>
-</DCSU_Session_Information_Block>
-"""
-        (self._folder / f"DCS_01_{self._session}_ch{self._channel}_DSIB.xml").write_text(text, "utf-8")
+        write_dsib(self._folder, self._session, self._channel, self._names, self.bytes, (start, stop))
 
     def __enter__(self) -> Self:
         return self

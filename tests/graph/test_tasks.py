@@ -9,7 +9,7 @@ from distributed.utils import key_split
 
 from s2dask.cluster.local import local_client
 from s2dask.errors import ConfigurationError, InputError
-from s2dask.graph.tasks import Outcome, Ref, TaskGraph
+from s2dask.graph.tasks import Outcome, Ref, TaskGraph, collect
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,25 @@ def test_every_task_runs_once_and_results_flow(client: Client, tmp_path: Path) -
         ("root", "side0", "side1", "side2", "side3"), "x"
     )
     assert all(isinstance(o, Outcome) and o.peak_bytes > 1e7 for o in outcomes.values())
+
+
+def half(values: bytes) -> int:
+    return len(values) // 2
+
+
+def test_a_large_result_stays_and_its_cost_comes_back(client: Client) -> None:
+    graph = TaskGraph()
+    large = [graph.add(f"L2A_DDV-{i}", bytes, 1000 * i, stays=True) for i in range(3)]
+    middle = graph.add("L2A_AOT_WV-all", b"".join, large, stays=True)
+    ends = [graph.add(f"L2A_AC-{i}", half, middle) for i in range(2)]
+    idle = graph.add("PVI-alone", bytes, 3, stays=True)  # nobody waits for it: it is run all the same
+    futures = graph.submit(client)
+    assert {str(f.key).rpartition("-")[0] for f in futures} == {"L2A_AC-0", "L2A_AC-1", "PVI-alone"}
+    heard: list[Outcome] = []
+    outcomes = collect(client, futures, heard.append)
+    assert [outcomes[ref.key].result for ref in (*large, middle, *ends, idle)] == [None] * 4 + [1500, 1500, b"\0" * 3]
+    assert sorted(outcome.key for outcome in heard) == sorted(graph.keys)
+    assert all(outcome.seconds > 0 and not outcome.brought for outcome in heard)
 
 
 def test_keys_carry_the_step(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from s2dask.instrument.uncertainty import (
     contributors,
     count_errors,
 )
-from s2dask.l1c.noise_gain import noise_gain, tap_correlation
+from s2dask.l1c.noise_gain import fill_gain, gain_table
 from s2dask.l1c.reflectance import reflectance_scale
-from s2dask.l1c.resampling import FILTERS
+from s2dask.l1c.resampling import Filter
 from s2dask.l1c.uncertainty import MORE, STEP, alike, uncertainty, uncertainty_layers
 
 ORACLE = "S2DASK_RUT_PYTHON"
@@ -163,10 +163,11 @@ def test_the_cut_leaves_no_trace(cut: int) -> None:
     for y in range(0, 40, cut):
         for x in range(0, 50, cut):
             top, left = max(y - 1, 0), max(x - 1, 0)
-            part = dn[top : y + cut + 1, left : x + cut + 1]
+            around = slice(top, y + cut + 1), slice(left, x + cut + 1)
+            part = dn[around]
             at = slice(y, y + cut), slice(x, x + cut)
             there = (y - top, x - left)
-            a, b = uncertainty_layers(part, inverse[at], e, scale, gain=gain[at], origin=there)
+            a, b = uncertainty_layers(part, inverse[at], e, scale, gain=gain[around], origin=there)
             assert (a == own[at]).all()
             assert (b == total[at]).all()
 
@@ -215,11 +216,12 @@ def test_refining_halves_the_error_of_location() -> None:
 def test_the_weights_of_the_interpolation_against_the_factor_of_the_tool() -> None:
     """The layer holds the sum of the squared weights, of which the tool's factor is the root."""
     rng = np.random.default_rng(0)
-    line, column = (rng.uniform(8, 20, (60, 60)) for _ in range(2))
-    found = {}
-    for name in ("SPLINE3", "BCO", "BLN"):
-        gain, footprint = np.empty((60, 60), np.float32), np.ones((60, 60), np.uint8)
-        noise_gain(line, column, FILTERS[name], tap_correlation(name), 0, 1, footprint, gain)
+    line, column = (rng.uniform(8, 20, 3600) for _ in range(2))
+    found: dict[str, float] = {}
+    names: tuple[Filter, ...] = ("SPLINE3", "BCO", "BLN")
+    for name in names:
+        gain = np.empty(3600, np.float32)
+        fill_gain(line, column, gain_table(name), gain)
         found[name] = float(np.sqrt(gain).mean())
     assert found["BLN"] == pytest.approx(2 / 3, abs=0.02)
     assert found["BLN"] == pytest.approx(NOISE_FACTOR, abs=0.03)

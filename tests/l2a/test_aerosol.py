@@ -10,6 +10,8 @@ from test_correction import MSL, OZONE, SUN, VIEWS, conditions
 from s2dask.l2a.aerosol import SAMPLE_BANDS, BoxAerosol, LandSample, box_edge, dark_vegetation
 from s2dask.l2a.correction import height_nodes
 from s2dask.l2a.tile_atmosphere import Vapour, land_vapour
+from s2dask.simulate.options import SimulationOptions
+from s2dask.simulate.sky import direct_light
 
 GRASS = {"B02": 0.0175, "B04": 0.03, "B8A": 0.42, "B09": 0.42, "B12": 0.06}
 SOIL = {"B02": 0.08, "B04": 0.16, "B8A": 0.28, "B09": 0.29, "B12": 0.30}
@@ -66,6 +68,25 @@ def test_relations_that_do_not_hold_move_the_answer_by_what_is_stated() -> None:
     change = moved.aot - usual.aot
     stated = np.hypot(usual.sigma, usual.shared)
     assert ((change > 0.2 * stated) & (change < 1.5 * stated)).all()
+
+
+def test_bright_ground_beside_vegetation_is_no_aerosol() -> None:
+    """Light of the surroundings, by the simulator's share of it, is taken off where they are told."""
+    aot, beside, count = 0.15, 0.2, 60
+    options = SimulationOptions(aot=aot, pressure=MSL)
+    rho, around = np.empty((len(SAMPLE_BANDS), count), np.float32), {}
+    for k, name in enumerate(SAMPLE_BANDS):
+        path, reach, albedo, gas = _air(name, 1, 0, aot, 2.0)
+        share = float(direct_light(options, name, *(np.array(v) for v in (SUN[0], VIEWS[0][0], 0.0)))[2])
+        lit = reach / (1 - albedo * beside)
+        rho[k] = gas * (path + lit * (share * GRASS[name] + (1 - share) * beside))
+        around[name] = np.full((2, 2), gas * (path + lit * beside))
+    at, slot = np.arange(count, dtype=np.int32), np.ones(count, np.uint8)
+    sample = LandSample(at % 7, at // 2, slot, slot == 1, np.zeros(count, np.float32), rho)
+    told, alone = (dark_vegetation(conditions(), sample, HEIGHTS, (1, 1), 2.0, known) for known in (around, None))
+    assert told is not None
+    np.testing.assert_allclose(told.aot, aot, atol=0.02)
+    assert alone is None or alone.aot[0] > aot + 0.05
 
 
 def test_brighter_vegetation_is_taken_where_there_is_no_darker() -> None:

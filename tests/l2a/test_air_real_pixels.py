@@ -103,7 +103,9 @@ def test_the_air_is_that_of_the_place(days: dict[str, Day]) -> None:
     for day in ("2015-07-11", "2015-09-09"):
         attrs, record = days[day].attrs, days[day].record
         assert attrs["aot_retrieval_method"] == "DDV"
-        # clear summer air, 700 m above the sea
+        # clear summer air, 700 m above the sea; forests of July are less red beside B12 than the relation has them, by
+        # what its uncertainty allows: 0.03 to 0.3 within one standard deviation
+        assert record["aot_mean"] + record["aot_uncertainty"] > 0.03
         assert 0.0 < record["aot_mean"] < 0.3
         assert 0.02 < record["aot_uncertainty"] < 0.1
         assert 0.7 < record["water_vapour_mean"] < 2.5

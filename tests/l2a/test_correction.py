@@ -8,7 +8,7 @@ from s2dask.instrument import BANDS
 from s2dask.l2a.conditions import Conditions
 from s2dask.l2a.correction import coefficient_table, height_nodes, over_cells, water_law
 from s2dask.l2a.inversion import LINES, cell_lines, invert
-from s2dask.l2a.water_vapour import UNKNOWN, retrieve, side_weight, smooth, uncertainty
+from s2dask.l2a.water_vapour import UNKNOWN, retrieve, side_weight, smooth, surface_uncertainty, uncertainty
 
 MSL, OZONE, WV, AOT = 1008.0, 320.0, 2.2, 0.25
 SUN, VIEWS = (38.0, 145.0), ((7.0, 100.0), (8.0, 290.0))
@@ -93,12 +93,17 @@ def test_smoothing_follows_the_ground_and_fills() -> None:
 def test_uncertainty_of_the_water_vapour() -> None:
     law = water_law("S2A", "B09")
     cm = np.array([0.5, 1.5, 3.0])
-    sigma = uncertainty(cm, 2.3, law)
-    # What an error of 4 % in the transmittance does, found by inverting the law with it.
+    sigma = uncertainty(cm, 2.3, law, 0.05)
+    # What errors of calibration and surface, and 5 % of the absorption do, found by inverting the law with them.
     depth = law[0] * (2.3 * cm) ** law[1]
-    moved = ((depth - np.hypot(0.02, np.hypot(0.01, 0.034))) / law[0]) ** (1 / law[1]) / 2.3
-    np.testing.assert_allclose(sigma, moved - cm, rtol=0.06)
+    step = np.sqrt(0.02**2 + 0.02**2 + (0.05 * depth) ** 2)
+    more, less = (((depth + side * step) / law[0]) ** (1 / law[1]) / 2.3 for side in (-1, 1))
+    np.testing.assert_allclose(sigma, (more - less) / 2, rtol=0.02)
     assert (sigma < 0.1 * cm + 0.2).all()
+    # the surface alone, which B09 cannot tell from vapour
+    only = surface_uncertainty(cm, 2.3, law)
+    more, less = (((depth + side * 0.02) / law[0]) ** (1 / law[1]) / 2.3 for side in (-1, 1))
+    np.testing.assert_allclose(only, (more - less) / 2, rtol=0.02)
 
 
 def test_bands_without_water_have_no_law() -> None:

@@ -177,7 +177,9 @@ def test_saturated_bands(tmp_path: Path) -> None:
     assert (arrays[reflectance_path(20, "B11")][there] < 65535).all()
     assert (arrays[SCL][there] == 1).all()
     assert (arrays[SCL] == 1).sum() == edge * edge
-    assert abs(result["record"]["aot_mean"] - AOT) < 0.06
+    # the tile is made without the light of surroundings, which is taken off the vegetation all the same
+    thinned = AOT * np.exp(-model.elevation() / 2000)
+    assert abs(result["record"]["aot_mean"] - thinned.mean()) < 0.05
     land = result["attrs"]["water_vapour_land"]
     # nothing is retrieved where B09 is saturated: the land's mean is in its place
     np.testing.assert_allclose(arrays[WVP][there] / 1000, land, atol=0.002)

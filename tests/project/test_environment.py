@@ -13,11 +13,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 CONDA_NAMES = {"dask": "dask-core"}
 """Where conda-forge has another name."""
 ONLY_FOR_CONDA = {"pip", "python"}
-IMPORT_NAMES = {"pillow": "PIL", "pyerfa": "erfa"}
+IMPORT_NAMES = {"dask-kubernetes": "dask_kubernetes", "pillow": "PIL", "pyerfa": "erfa"}
 """Where the module is not named like the distribution."""
 NOT_IMPORTED = {
     "bokeh": "draws the Dask dashboard",
-    "s3fs": "what fsspec opens s3:// with",
 }
 
 
@@ -62,6 +61,7 @@ def test_imports_are_declared_and_declarations_imported() -> None:
     names = {_split(line)[0] for line in PROJECT["dependencies"]}
     expected = {IMPORT_NAMES.get(name, name) for name in names - NOT_IMPORTED.keys()}
     optional = {_split(PROJECT["optional-dependencies"]["lut"][0])[0]}
-    optional |= {_split(line)[0] for extra in ("jp2", "report") for line in PROJECT["optional-dependencies"][extra]}
+    extras = [line for extra in ("jp2", "k8s", "report") for line in PROJECT["optional-dependencies"][extra]]
+    optional |= {IMPORT_NAMES.get(name, name) for name in (_split(line)[0] for line in extras)}
     assert optional <= imported
     assert imported - sys.stdlib_module_names - {"s2dask"} - optional == expected

@@ -41,7 +41,7 @@ def test_what_is_appended_is_read(tmp_path: Path) -> None:
     value=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     detector=st.integers(0, 12),
 )
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_any_name_and_number_survive(name: str, value: float | None, detector: int) -> None:
     told = facts(0, "S2A", dict(GAINS), np.random.default_rng(0)) | {"name": name}
     indicator = Indicator(name, value, "B04", detector)

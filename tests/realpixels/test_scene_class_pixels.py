@@ -86,14 +86,36 @@ def test_bright_ground_is_no_cloud(pixels: Path) -> None:
     assert (desert == 5).mean() > 0.9
 
 
+def _within_a_pixel(mask: np.ndarray) -> np.ndarray:
+    """Return the pixels within one pixel of some of a mask."""
+    padded = np.pad(mask, 1)
+    rows, columns = mask.shape
+    return np.any([padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)], axis=0)
+
+
+def _overlap(found: np.ndarray, truth: np.ndarray, *, near: bool) -> float:
+    """Return intersection over union; with `near`, what lies within a pixel of the other counts as its."""
+    wrong = found & ~truth, truth & ~found
+    if near:
+        wrong = wrong[0] & ~_within_a_pixel(truth), wrong[1] & ~_within_a_pixel(found)
+    return 1.0 - float((wrong[0] | wrong[1]).sum() / (found | truth).sum())
+
+
 def test_water_against_a_label_made_by_hand(pixels: Path) -> None:
-    # Flooded fields, drawn by hand: trees trained on all 13 bands of one half of these very pixels reach an IoU of
-    # 0.63 to 0.80 on the other half, and 0.81 when every second pixel is known to them.
+    # Flooded fields of 10 m pixels, drawn by hand and warped to a grid of degrees: two of five labelled pixels are at
+    # the edge of the label, and our mask moved by one pixel falls from 0.76 to 0.67. Trees trained on all 13 bands and
+    # nine indices of one half reach 0.64 to 0.80 on the other (docs/surface_validation.md).
     content, scl = _thirteen(pixels / "sen1floods11_Spain_7370579_L1C_13band.npz")
     label = content["water_hand_label"]
-    found, truth, seen = scl == 6, label == 1, label >= 0
-    assert (found & truth & seen).sum() / ((found | truth) & seen).sum() >= 0.72
-    assert found[truth].mean() > 0.85
+    seen = label >= 0
+    found, truth = (scl == 6) & seen, label == 1
+    assert _overlap(found, truth, near=False) >= 0.75
+    assert _overlap(found, truth, near=True) >= 0.85
+    assert found[truth].mean() > 0.9
+    # the thresholds are those of the literature but for one, chosen on either half alone alike
+    upper = slice(0, label.shape[0] // 2)
+    assert _overlap(found[upper], truth[upper], near=False) >= 0.82
+    assert _overlap(found[label.shape[0] // 2 :], truth[label.shape[0] // 2 :], near=False) >= 0.60
 
 
 @pytest.mark.row("IPF-36")

@@ -9,6 +9,7 @@ from release_model import GRID, image, make_l1c, make_l2a
 
 from s2dask.instrument import BANDS
 from s2dask.io.opener import open_product, open_tree
+from s2dask.io.schema import toa_uncertainty_path
 from s2dask.io.storage import open_array
 from s2dask.release.eopf_form import OVERVIEWS, labels
 from s2dask.release.tile_store import TileStore
@@ -119,3 +120,12 @@ def test_both_forms_give_each_other(tmp_path: Path) -> None:
     files = sorted(p.relative_to(first) for p in Path(first).rglob("*") if p.is_file())
     assert files == sorted(p.relative_to(third) for p in Path(third).rglob("*") if p.is_file())
     assert all((Path(first) / f).read_bytes() == (Path(third) / f).read_bytes() for f in files)
+
+
+def test_the_uncertainty_of_l1c_is_delivered_and_decoded(tmp_path: Path) -> None:
+    store = TileStore.open(make_l1c(tmp_path / "work.zarr"))
+    tree = open_product(copy_zarr(store, str(tmp_path / "copy.zarr")))
+    coded = store.read(toa_uncertainty_path("B02"))
+    layer = tree["quality/uncertainty/r10m/b02"]
+    np.testing.assert_allclose(np.nan_to_num(layer.values), coded * 1e-4, rtol=1e-6)
+    assert layer.attrs["flag_meanings"] == "of_255_steps_or_more_or_saturated"

@@ -15,6 +15,7 @@ from release_model import GRID, NAMES, make_l1c, make_l2a
 
 from s2dask.errors import ConfigurationError, InputMissing
 from s2dask.io import schema
+from s2dask.io.object_store import DeadlineS3
 from s2dask.io.opener import open_tree
 from s2dask.io.template import create
 from s2dask.release.publish import publish, verify
@@ -35,7 +36,9 @@ def test_everything_appears_with_its_checksums(tmp_path: Path) -> None:
     assert content["products"] == ["a", "b"]
     assert content["bytes"] == 7
     assert content["files"][0] == {
-        "path": "a", "bytes": 3, "sha256": "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed",
+        "path": "a",
+        "bytes": 3,
+        "sha256": "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed",
     }
     assert verify(tmp_path / "deep" / "delivery") == []
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["delivery"]
@@ -93,9 +96,19 @@ def test_damage_is_named(tmp_path: Path) -> None:
         verify(tmp_path)
 
 
-def test_remote_deliveries_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="local"):
+def test_strange_places_and_stores_without_a_key_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="local or s3://"):
+        publish([], "memory://delivery")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    DeadlineS3.clear_instance_cache()
+    with pytest.raises(ConfigurationError, match="AWS_ACCESS_KEY_ID"):
         publish([], "s3://bucket/delivery")
+    DeadlineS3.clear_instance_cache()
 
 
 def test_l1c_delivery(tmp_path: Path) -> None:
@@ -103,7 +116,11 @@ def test_l1c_delivery(tmp_path: Path) -> None:
     paths = release_l1c(url, str(tmp_path / "out"))
     name = NAMES["L1C"]
     assert [Path(p).name for p in paths] == [
-        f"{name}.SAFE", f"{name}.json", f"{name}.zarr", f"{name}_rgb.png", "manifest.json",
+        f"{name}.SAFE",
+        f"{name}.json",
+        f"{name}.zarr",
+        f"{name}_rgb.png",
+        "manifest.json",
     ]
     folder = tmp_path / "out" / name
     assert verify(folder) == []
@@ -121,7 +138,12 @@ def test_l2a_delivery(tmp_path: Path) -> None:
     l1c, l2a = make_l1c(tmp_path / "l1c.zarr"), make_l2a(tmp_path / "l2a.zarr")
     paths = release_l2a(l2a, str(tmp_path / "out"), l1c)
     assert {Path(p).name.removeprefix(NAMES["L2A"]) for p in paths} == {
-        ".SAFE", ".json", ".zarr", "_rgb.png", "_scl.png", "manifest.json",
+        ".SAFE",
+        ".json",
+        ".zarr",
+        "_rgb.png",
+        "_scl.png",
+        "manifest.json",
     }
     assert verify(tmp_path / "out" / NAMES["L2A"]) == []
 

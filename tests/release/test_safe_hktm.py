@@ -22,7 +22,7 @@ from s2dask.release.names import DatastripName, HousekeepingName
 from s2dask.release.safe_hktm import Housekeeping, write_hktm
 from s2dask.simulate.coding import PacketMultiplexer, pseudo_noise
 from s2dask.simulate.options import SimulationOptions
-from s2dask.simulate.session import _housekeeping, plan_pass, simulate
+from s2dask.simulate.session import housekeeping_stream, plan_pass, simulate
 from s2dask.simulate.telemetry import VCID_HOUSEKEEPING
 
 Bytes = NDArray[np.uint8]
@@ -41,7 +41,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sent() -> Bytes:
     """Frames that the satellite sends, (frame, 2044), with markers and randomised."""
     out = PacketMultiplexer(VCID_HOUSEKEEPING, 2**24 - 5)
-    return np.concatenate([out.push(*_housekeeping(plan_pass(OPTIONS).mission.platform)), out.flush()])
+    return np.concatenate([out.push(*housekeeping_stream(plan_pass(OPTIONS).mission.platform)), out.flush()])
 
 
 def _bare(frames: Bytes) -> Bytes:

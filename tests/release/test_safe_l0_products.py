@@ -16,6 +16,7 @@ from s2dask.io import schema
 from s2dask.io.safe_l0 import import_l0, read_datastrip, read_granule
 from s2dask.io.template import create
 from s2dask.io.writer import write_whole
+from s2dask.qc.engine import check_product
 from s2dask.release.name_form import parse_iso
 from s2dask.release.names import GranuleName
 from s2dask.release.safe_l0 import write_safe_l0
@@ -151,6 +152,16 @@ def test_lost_and_degraded_packets_are_counted_where_they_are(safe: list[Path]) 
         status = etree.parse(next(worst)).getroot().find(".//{*}report").get("globalStatus")  # type: ignore[union-attr]
         assert (status == "FAILED") == (shares[granule.facts.detector, granule.scene] > 0)
     assert {k: v for k, v in shares.items() if v} == {(7, 1): round(300 / 96, 6), (7, 2): round(100 / 96, 6)}
+
+
+@pytest.mark.row("OPS-35")
+def test_reports_say_what_a_check_of_the_delivered_folders_finds(safe: list[Path]) -> None:
+    for folder in safe:
+        (made,) = check_product(str(folder))
+        found = [p for p in (folder / "QI_DATA").glob("*_report.xml") if "SENSOR_QUALITY" not in p.name]
+        told = {e.get("id"): e.get("status") for p in found for e in etree.parse(p).getroot().iter("{*}inspection")}
+        # of the sensor the reports know more than metadata tell
+        assert told == {r.id: r.status for r in made.results if r.checklist != "SENSOR_QUALITY"}, folder.name
 
 
 def _read(url: str, path: str) -> np.ndarray:

@@ -19,6 +19,7 @@ from s2dask.io.safe_l0_metadata import datastrip_facts
 from s2dask.io.safe_l1b_metadata import radiometry as told_radiometry
 from s2dask.io.storage import open_array
 from s2dask.io.template import set_attributes
+from s2dask.qc.engine import check_product
 from s2dask.release.datastrip import release_datastrip
 from s2dask.release.names import DatastripName, GranuleName
 from s2dask.release.safe_l1ab import count_packets, write_safe_l1ab
@@ -53,6 +54,18 @@ def test_all_metadata_are_valid(product: tuple[str, Path], reference_data: Path)
     assert len(found) == 4 * 3 + 5  # those of granules, and of the datastrip
     for path in found:
         reports.assertValid(etree.parse(path))
+
+
+@pytest.mark.row("OPS-35")
+def test_reports_say_what_a_check_of_the_delivered_folders_finds(product: tuple[str, Path]) -> None:
+    _, folder = product
+    for part in [*(folder / "DATASTRIP").iterdir(), *(folder / "GRANULE").iterdir()]:
+        (made,) = check_product(str(part))
+        found = {p: etree.parse(p).getroot().iterfind(".//{*}inspection") for p in (part / "QI_DATA").glob("*.xml")}
+        told = {e.get("id"): e.get("status") for p, of in found.items() for e in of if "SENSOR" not in p.name}
+        # of the sensor the reports know more than metadata tell
+        expected = {r.id: r.status for r in made.results if r.checklist != "SENSOR_QUALITY"}
+        assert told == expected, part.name
 
 
 def test_names_are_those_of_the_mission(product: tuple[str, Path]) -> None:

@@ -17,6 +17,7 @@ from s2dask.io.grids import TileGrid
 from s2dask.io.safe import SafeTile, open_safe, safe_grid
 from s2dask.io.schema import footprint_path, quality_path, reflectance_path
 from s2dask.io.template import consolidate
+from s2dask.qc.engine import check_product
 from s2dask.release.safe_l1c import write_safe_l1c
 from s2dask.release.safe_l2a import write_safe_l2a
 from s2dask.release.safe_product_xml import footprint
@@ -112,9 +113,25 @@ def test_our_reader_gets_the_same_tile(made: tuple[str, Path]) -> None:
     classes = tile.classification(ALL, ALL)
     assert (classes[6, 6], classes[21, 25], classes[31, 5], classes[0, 0]) == (1, 2, 4, 0)
     assert tile.meteo() is not None
-    for key in ("unit", "tile_id", "absolute_orbit", "relative_orbit", "orbit_direction", "baseline", "detectors",
-                "datatake_id", "sensing_start", "radio_add_offset", "solar_zenith", "cloud_percentage", "name",
-                "reflectance_conversion", "solar_irradiance", "physical_gains", "bands"):
+    for key in (
+        "unit",
+        "tile_id",
+        "absolute_orbit",
+        "relative_orbit",
+        "orbit_direction",
+        "baseline",
+        "detectors",
+        "datatake_id",
+        "sensing_start",
+        "radio_add_offset",
+        "solar_zenith",
+        "cloud_percentage",
+        "name",
+        "reflectance_conversion",
+        "solar_irradiance",
+        "physical_gains",
+        "bands",
+    ):
         assert tile.attrs[key] == attributes("L1C")[key], key
     views = tile.view_angles("B02")
     assert views.shape == (2, 2, 2, 2)
@@ -142,14 +159,26 @@ def test_reports_of_the_quality_control(made: tuple[str, Path], reference_data: 
     if not path.exists():
         pytest.skip(f"no schema at {path}")
     schema = etree.XMLSchema(etree.parse(path))
-    reports = {p.stem: etree.parse(p) for p in made[1].glob("GRANULE/*/QI_DATA/*.xml")}
-    assert reports.keys() == {
-        "FORMAT_CORRECTNESS", "GENERAL_QUALITY", "GEOMETRIC_QUALITY", "RADIOMETRIC_QUALITY", "SENSOR_QUALITY",
-    }  # fmt: skip
-    for document in reports.values():
-        schema.assertValid(document)
-    found = {e.get("id"): e.get("status") for e in reports["GENERAL_QUALITY"].getroot().iterfind(".//{*}inspection")}
-    assert found == {"Solar_Angle_Zenith": "PASSED", "checkMetadata": "PASSED"}
+    written = set(made[1].glob("*/*/QI_DATA/*.xml"))
+    for report in written:
+        schema.assertValid(etree.parse(report))
+    checklists = {"FORMAT_CORRECTNESS", "GENERAL_QUALITY", "GEOMETRIC_QUALITY", "RADIOMETRIC_QUALITY", "SENSOR_QUALITY"}
+    # what a person finds who checks the product that was delivered
+    for item in check_product(str(made[1]))[1:]:
+        there = {p for p in written if p.relative_to(made[1]).as_posix().startswith(item.item.prefix)}
+        told = {p.stem: _inspections(p) for p in there}
+        assert told.keys() == set(item.names)
+        assert told == {name: {r.id: r.status for r in item.of(name)} for name in item.names}
+        assert item.item.kind == "TILE" or told.keys() == checklists
+        written -= there
+    assert not written
+    manifest = etree.parse(made[1] / "manifest.safe")
+    listed = {e.get("href") for e in manifest.iterfind(".//fileLocation")}
+    assert len([href for href in listed if "/QI_DATA/" in str(href) and str(href).endswith(".xml")]) == 9
+
+
+def _inspections(report: Path) -> dict[str | None, str | None]:
+    return {e.get("id"): e.get("status") for e in etree.parse(report).getroot().iterfind(".//{*}inspection")}
 
 
 def test_previews_are_georeferenced(made: tuple[str, Path]) -> None:
@@ -174,13 +203,20 @@ def test_footprint_is_the_corners_on_the_ellipsoid() -> None:
 
 def test_checks_that_failed_are_told(tmp_path: Path) -> None:
     grid = TileGrid("28SCB", "EPSG:32628", 360000, 3690000, 600, 600)
-    checks = [{"checklist": "GENERAL_QUALITY", "status": "FAILED"}, {"checklist": "SENSOR_QUALITY", "status": "PASSED"}]
+    checks = [
+        {"checklist": "GENERAL_QUALITY", "status": "FAILED"}, {"checklist": "SENSOR_QUALITY", "status": "PASSED"},
+        {"id": "noise", "checklist": "RADIOMETRIC_QUALITY", "status": "PASSED", "value": 0.5},
+    ]  # fmt: skip
     folder = write_safe_l1c(make_l1c(tmp_path / "t.zarr", grid, checks=checks), tmp_path)
-    assert SafeTile(folder).attrs["checks"] == [
-        {"id": "FORMAT_CORRECTNESS", "status": "PASSED"}, {"id": "GENERAL_QUALITY", "status": "FAILED"},
-        {"id": "GEOMETRIC_QUALITY", "status": "PASSED"}, {"id": "RADIOMETRIC_QUALITY", "status": "PASSED"},
-        {"id": "SENSOR_QUALITY", "status": "PASSED"},
-    ]
+    product = etree.parse(folder / "MTD_MSIL1C.xml")
+    stated = {e.get("checkType"): e.text for e in product.iterfind(".//quality_check")}
+    assert {name for name, status in stated.items() if status == "FAILED"} == {"GENERAL_QUALITY"}
+    (report,) = [e.text for e in product.iterfind(".//Failed_Inspections/Granule_Report/REPORT_FILENAME")]
+    assert _inspections(folder / str(report))["GENERAL_QUALITY"] == "FAILED"
+    # what only the processing measures stands beside what the files tell
+    assert _inspections((folder / str(report)).with_stem("RADIOMETRIC_QUALITY")) == {"noise": "PASSED"}
+    told = {check["id"]: check["status"] for check in SafeTile(folder).attrs["checks"]}
+    assert {name for name, status in told.items() if status == "FAILED"} == {"GENERAL_QUALITY"}
 
 
 def test_a_tile_of_some_bands_says_which(tmp_path: Path, reference_data: Path) -> None:

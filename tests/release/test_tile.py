@@ -73,6 +73,6 @@ def test_names_of_the_pieces_are_those_of_the_files(what: TileRelease) -> None:
 
 def test_files_keep_their_place_in_the_image(what: TileRelease, tmp_path: Path) -> None:
     piece = next(p for p in what.pieces if str(p) == "DETFOO-B05-20m")
-    assert what.write_piece(piece, tmp_path) == (0, 0)
+    assert what.write_piece(piece, tmp_path) == (0, 0, 0)
     with rasterio.open(tmp_path / f"{what.name}.SAFE" / piece.path(what.store.names)) as source:
         assert tuple(source.transform)[:6] == GRID.transform(20)

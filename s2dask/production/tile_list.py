@@ -1,0 +1,54 @@
+"""The tiles that a datastrip calls for, as units."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from s2dask.graph.unit import Unit
+from s2dask.io.grids import TileGrid
+from s2dask.production.footprint import tile_grid, tiles_of
+from s2dask.production.identity import tile_identity
+from s2dask.production.order import Order
+from s2dask.production.setting import open_setting
+from s2dask.production.strip import strip_facts
+from s2dask.production.unit_table import StripCut, tile_units
+from s2dask.production.work import Told
+
+
+def grid_unit(
+    cut: StripCut, grid: TileGrid, order: Order, inputs: Mapping[str, str], after: tuple[str, ...] | None = None
+) -> Unit:
+    """Return the unit of a tile.
+
+    Parameters
+    ----------
+    cut : StripCut
+        What it is made of; `shared` says up to which level.
+    grid : TileGrid
+    order : Order
+    inputs : mapping of str to str
+        Digests of what it is made of.
+    after : tuple of str, optional
+        Units that it waits for; default: that which closes the datastrip.
+    """
+    (unit,) = tile_units(cut, [grid.tile_id], after)
+    identity = tile_identity(grid.facts(), order, str((cut.shared or {})["to"]), inputs)
+    spec = {**unit.spec, "grid": grid.facts()}
+    return replace(unit, spec=spec, identity=identity, priority=cut.priority + 1)
+
+
+def tiles_wanted(
+    cut: StripCut, order: Order, inputs: Mapping[str, str], told: Told, after: tuple[str, ...] | None = None
+) -> list[Unit]:
+    """Return the units of the tiles to make of a datastrip."""
+    return [grid_unit(cut, grid, order, inputs, after) for grid in grids_wanted(cut, order, told)]
+
+
+def grids_wanted(cut: StripCut, order: Order, told: Told) -> list[TileGrid]:
+    """Return the tiles to make of a datastrip: those it touches, of the one asked for if one is."""
+    shared = cut.shared or {}
+    store, aux = str(shared["l0"]), str(shared["aux"])
+    touched = tiles_of(open_setting(store, aux), strip_facts(store))
+    grids = order.grids or [tile_grid(name) for name in touched]
+    strangers = [grid.tile_id for grid in grids if grid.tile_id not in touched]
+    told.unseen.extend(f"{store} touches {', '.join(touched)}, not {name}" for name in strangers)
+    return [grid for grid in grids if grid.tile_id in touched]
