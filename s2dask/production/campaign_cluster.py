@@ -1,10 +1,13 @@
 """Some of the workers of a cluster, for work that must leave the others free."""
 
-from typing import Any, cast
+import time
+from typing import Any, Final, cast
 
 from distributed import Client
 
 from s2dask.errors import ConfigurationError
+
+_LOOKS: Final = 50
 
 
 class _Some:
@@ -29,12 +32,18 @@ class _Some:
                 break
             found.append(address)
             left -= int(facts["nthreads"])
+        if not found:  # an empty list would be taken for all of them
+            raise TimeoutError("no worker is there to hand tasks to")
         return found
 
 
 def workers_of(client: Client) -> dict[str, Any]:
-    """Return what is known of every worker, by its address."""
-    return dict(client.scheduler_info(n_workers=-1)["workers"])
+    """Return what is known of every worker, by its address; a cluster that tells of none is asked again for a while."""
+    for _ in range(_LOOKS):
+        if found := dict(client.scheduler_info(n_workers=-1)["workers"]):
+            return found
+        time.sleep(0.1)
+    return {}
 
 
 def cores_of(client: Client) -> int:
