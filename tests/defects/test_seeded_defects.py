@@ -25,6 +25,7 @@ def test_defects_of_a_session_are_noticed_in_level_0(tmp_path: Path) -> None:
         assert trial(kind, bench, 1).noticed == set(kind.checks), kind.name
 
 
+@pytest.mark.row("MPC-20")
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_every_kind_is_noticed_as_the_document_states(tmp_path: Path) -> None:
