@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -21,6 +22,13 @@ from s2dask.release.safe_l1ab import write_safe_l1ab
 from s2dask.release.tile_store import SITE
 
 FORMATS = ("zarr", "safe")
+
+
+def _name(attrs: Mapping[str, Any], created: datetime) -> DatastripName:
+    return DatastripName(
+        str(attrs["unit"]), str(attrs["level"]), SITE, created.replace(microsecond=0),
+        parse_iso(str(attrs["sensing_start"])), str(attrs["baseline"]),
+    )  # fmt: skip
 
 
 def release_datastrip(
@@ -64,13 +72,7 @@ def release_datastrip(
     if unknown or not formats:
         raise ConfigurationError(f"formats {unknown or formats}", "release", f"some of {', '.join(FORMATS)}")
     attrs = dict(zarr.open_group(zarr_store(zarr_url, read_only=True), mode="r").attrs["s2dask"])  # type: ignore[arg-type]
-    if product is None:
-        name = DatastripName(
-            str(attrs["unit"]), str(attrs["level"]), SITE, (created or datetime.now(UTC)).replace(microsecond=0),
-            parse_iso(str(attrs["sensing_start"])), str(attrs["baseline"]),
-        )  # fmt: skip
-    else:
-        name = DatastripName.parse(product.stem)
+    name = _name(attrs, created or datetime.now(UTC)) if product is None else DatastripName.parse(product.stem)
     made = name.created
     stated = {"name": str(name), "generation_time": made.isoformat().replace("+00:00", "Z")}
     set_attributes(zarr_url, {"s2dask": attrs | stated})
