@@ -2,10 +2,12 @@
 
     python benchmarks/forecast_check.py [FIGURES] [--rest SECONDS]
     NUMBA_NUM_THREADS=1 python benchmarks/forecast_check.py --real [--scenes N] [--detectors 6,7] [--window METRES]
+    NUMBA_NUM_THREADS=1 python benchmarks/forecast_check.py --real --session FOLDER [--delivery htj2k] [--history DIR]
 
 Without ``--real`` the tasks of a session of five scenes and twelve detectors rest for their expected time, made so
 short that one worker is busy for as long as told: what is checked is the scheduling, whatever else the machine does.
-With it a session is simulated and run, once to compile; the costs come from the run on one worker.
+With it a session is simulated and a window of it run, or all tiles of a session that is there; before each time that
+counts a window is run to have the kernels compiled. The costs come from the run on one worker, which `--history` keeps.
 """
 
 import argparse
@@ -16,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from reporting import Case, report
 
@@ -29,7 +32,7 @@ from s2dask.production.forecast import simulate_plan
 from s2dask.production.ledger import Ledger
 from s2dask.production.plan import Plan, plan
 from s2dask.production.plan_source import PlanSource, StripShape
-from s2dask.production.plan_work import TileShape, tile_stages
+from s2dask.production.plan_work import Delivery, TileShape, tile_stages
 from s2dask.production.rehearsal import rehearse
 from s2dask.simulate.comparison import Truth
 from s2dask.simulate.options import SimulationOptions
@@ -64,24 +67,34 @@ def _windowed(made: Plan, tile: str, window: tuple[int, int, int, int], cover: f
     return replace(made, units=units)
 
 
-def _real(root: Path, scenes: int | None, detectors: Sequence[int], window: int) -> tuple[list[float], list[float]]:
-    options = SimulationOptions(scenes=scenes, detectors=tuple(detectors), window=window)
-    session = simulate(str(root / "session"), options)
+def _real(
+    root: Path, session: str, delivery: Delivery, history: str, whole: bool
+) -> tuple[list[float], list[float], list[str]]:
+    """Return what was foretold and what it took [s], on one worker and on two, and what each run says of itself."""
     truth = Truth(f"{session}/truth.zarr")
-    place, tile, history, took, pace = truth.window, tile_at(*truth.attrs["centre"]), str(root / "history"), [], 1.0
+    tile, out, took, told, pace = tile_at(*truth.attrs["centre"]), str(root / "out"), [], [], 1.0
+    place: dict[str, Any] = {"tile": tile, "window": truth.window}
+    coding: Any = {"formats": ("zarr",)} if delivery == "zarr" else {"jp2_profile": delivery}
     for n in (1, 2):
         with local_client(n, dashboard=False) as client:
-            for timed in (False, True):
-                begun = perf_counter()
-                kept = history if timed and n == 1 else None
-                done = run(session, client=client, out=str(root / "out"), tile=tile, window=place, history=kept)
-                seconds = perf_counter() - begun
-                shutil.rmtree(root / "out")
-        took.append(seconds)
+            run(session, client=client, out=out, **place, **coding)
+            shutil.rmtree(out)
+            asked = ({} if whole else place) | ({"history": history} if n == 1 else {})
+            begun = perf_counter()
+            done = run(session, client=client, out=out, **asked, **coding)
+            took.append(perf_counter() - begun)
+            shutil.rmtree(out)
+        spent = sum(o.core_seconds for o in done.outcomes)
+        busy = f"{spent:.0f} core s in {took[-1] * n:.0f} s of workers"
+        told.append(f"{n} workers: {len(done.products)} products, {busy}")
         if n == 1:
-            pace = sum(o.seconds for o in done.outcomes) / sum(o.core_seconds for o in done.outcomes)
-    made = _windowed(plan(session, tiles=[tile], costs=calibrated_costs(history)), tile, place)
-    return [simulate_plan(made, n, pace=pace).seconds for n in (1, 2)], took
+            pace = sum(o.seconds for o in done.outcomes) / spent
+    costs = calibrated_costs(history)
+    if whole:
+        made = plan(session, delivery=delivery, costs=costs)
+    else:
+        made = _windowed(plan(session, tiles=[tile], delivery=delivery, costs=costs), tile, truth.window)
+    return [simulate_plan(made, n, pace=pace).seconds for n in (1, 2)], took, told
 
 
 def _cases(title: str, told: Sequence[float], took: Sequence[float]) -> Iterator[Case]:
@@ -101,14 +114,23 @@ def main() -> None:
     parser.add_argument("--scenes", type=int)
     parser.add_argument("--detectors", default="6,7")
     parser.add_argument("--window", type=int, default=20_040)
+    parser.add_argument("--session", help="that is there, of which all tiles are made")
+    parser.add_argument("--delivery", default="s2-strict", choices=["s2-strict", "s2-fast", "htj2k", "zarr"])
+    parser.add_argument("--history", help="folder that keeps what tasks of the run on one worker cost")
     asked = parser.parse_args()
     sys.argv[1:] = [asked.figures] if asked.figures else []
     if not asked.real:
         report("forecast", list(_cases("resting", *_resting(asked.rest))))
         return
     with tempfile.TemporaryDirectory() as folder:
-        detectors = [int(d) for d in asked.detectors.split(",")]
-        report("forecast", list(_cases("real", *_real(Path(folder), asked.scenes, detectors, asked.window))))
+        root = Path(folder)
+        detectors = tuple(int(d) for d in asked.detectors.split(","))
+        options = SimulationOptions(scenes=asked.scenes, detectors=detectors, window=asked.window)
+        session = asked.session or str(simulate(str(root / "session"), options))
+        history = asked.history or str(root / "history")
+        foretold, took, told = _real(root, session, asked.delivery, history, asked.session is not None)
+        report("forecast", list(_cases("real", foretold, took)))
+        print(*told, sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """From ground to radiance: rays traced to the terrain on a coarse grid of the image, then pixels on their own rays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, NamedTuple
 
@@ -258,6 +258,10 @@ class Camera:
         """Return the deviation of the point spread of a band on the ground [m]."""
         b = unit(self.options.unit).bands[band]
         return 0.5 * (b.psf_sigma_lines + b.psf_sigma_columns) * BANDS[band].resolution
+
+    def above(self, box: tuple[float, float, float, float]) -> "Camera":
+        """Return the camera above the part of its landscape that matters in a (west, south, east, north) [deg]."""
+        return replace(self, landscape=self.landscape.around(box))
 
     @cached_property
     def slopes(self) -> ground_light.Slopes:

@@ -20,6 +20,10 @@ CELL: Final = 10.0
 METRES_PER_DEGREE: Final = 111_320.0
 CLOUD_HEIGHT: Final = 2200.0
 """Above the ellipsoid [m]; above every peak of the island."""
+REACH: Final = 9000.0
+"""How far from a place lies what is seen of it: surroundings, shadows of clouds, clouds in the line of sight [m]."""
+ALIGNED: Final = 60
+"""Cells from one possible edge of a cut to the next, so that coarser lattices stay the same."""
 SHADE: Final = 0.65
 """Share of the light that an opaque cloud takes from the ground below it."""
 
@@ -54,6 +58,19 @@ class Lattice(NamedTuple):
     def latitudes(self) -> NDArray[np.float64]:
         """Return the latitudes of the rows."""
         return self.north - self.dlat * np.arange(self.rows, dtype=np.float64)
+
+    def window(self, box: tuple[float, float, float, float], margin: int, step: int) -> tuple[slice, slice]:
+        """Return the nodes of a (west, south, east, north) [deg], a margin more around, from multiples of a step on."""
+        rows = _cut((self.north - box[3]) / self.dlat, (self.north - box[1]) / self.dlat, margin, step, self.rows)
+        columns = _cut((box[0] - self.west) / self.dlon, (box[2] - self.west) / self.dlon, margin, step, self.columns)
+        return rows, columns
+
+    def cut(self, rows: slice, columns: slice) -> "Lattice":
+        """Return the lattice of some rows and columns."""
+        return self._replace(
+            west=self.west + columns.start * self.dlon, north=self.north - rows.start * self.dlat,
+            rows=rows.stop - rows.start, columns=columns.stop - columns.start,
+        )  # fmt: skip
 
 
 @kernel
@@ -227,16 +244,16 @@ class Landscape:
         box : (west, south, east, north), optional [deg]
             What is wanted of it.
         """
-        s, step, margin = self.surface, coarseness(psf), int(5 * psf / CELL) + 2
-        rows, columns = slice(0, s.rows), slice(0, s.columns)
-        if box is not None:
-            rows = _cut((s.north - box[3]) / s.dlat, (s.north - box[1]) / s.dlat, margin, step, s.rows)
-            columns = _cut((box[0] - s.west) / s.dlon, (box[2] - s.west) / s.dlon, margin, step, s.columns)
-        cut = Lattice(
-            s.west + columns.start * s.dlon, s.north - rows.start * s.dlat, s.dlon, s.dlat, rows.stop - rows.start,
-            columns.stop - columns.start,
-        )  # fmt: skip
-        return blurred(self.image(band, (rows, columns)), cut, psf)
+        if box is None:
+            return blurred(self.image(band), self.surface, psf)
+        rows, columns = self.surface.window(box, int(5 * psf / CELL) + 2, coarseness(psf))
+        return blurred(self.image(band, (rows, columns)), self.surface.cut(rows, columns), psf)
+
+    def around(self, box: tuple[float, float, float, float]) -> "Landscape":
+        """Return what is needed of it to see a (west, south, east, north) [deg], with all of the elevation model."""
+        rows, columns = self.surface.window(box, int(REACH / CELL), ALIGNED)
+        classes, texture, cloud = (part[rows, columns] for part in (self.classes, self.texture, self.cloud))
+        return Landscape(self.relief, self.heights, self.surface.cut(rows, columns), classes, texture, cloud)
 
     def image(self, band: str, cut: tuple[slice, slice] = (slice(None), slice(None))) -> NDArray[np.float32]:
         """Return the surface reflectance (row, column) of a band on the surface lattice, or of a cut of it."""

@@ -50,6 +50,8 @@ log = logging.getLogger(__name__)
 
 ABSOLUTE_ORBIT: Final = 26904
 THREADS: Final = 2
+LARGEST: Final = 250_000_000
+"""Cells of a landscape that is imaged in one piece; a larger one would not fit into memory, and is cut by detector."""
 _SID_GPS, _SID_ATTITUDE = 1, 105
 Raw = dict[tuple[str, int], NDArray[np.uint16]]
 
@@ -178,10 +180,23 @@ def plan_pass(options: SimulationOptions) -> Pass:
     return Pass(options, mission, scenes, start, _trace_all(mission, options, start, scenes), crs, window)
 
 
-def _landscape(job: Pass) -> Landscape:
-    places = [n.ground(h) for n in job.nodes.values() for h in (0.0, 2400.0)]
+def _seen(nodes: Mapping[Any, Nodes]) -> tuple[float, float, float, float]:
+    """Return the (west, south, east, north) [deg] that some images see, with a margin."""
+    places = [n.ground(h) for n in nodes.values() for h in (0.0, 2400.0)]
     lon, lat = np.concatenate([p[0].ravel() for p in places]), np.concatenate([p[1].ravel() for p in places])
-    box = (float(lon.min()) - 0.04, float(lat.min()) - 0.04, float(lon.max()) + 0.04, float(lat.max()) + 0.04)
+    return float(lon.min()) - 0.04, float(lat.min()) - 0.04, float(lon.max()) + 0.04, float(lat.max()) + 0.04
+
+
+def _window_box(job: Pass) -> tuple[float, float, float, float]:
+    """Return the (west, south, east, north) [deg] of the window."""
+    x0, y0, width, height = job.window
+    to_geographic = Transformer.from_crs(job.crs, "EPSG:4326", always_xy=True)
+    west, south, east, north = to_geographic.transform_bounds(x0, y0 - height, x0 + width, y0)
+    return west, south, east, north
+
+
+def _landscape(job: Pass) -> Landscape:
+    box = _seen(job.nodes)
     if job.mission.relief is None:
         return build_landscape(box, job.mission.centre, job.options)
     return landscape_on(*job.mission.relief(box), box, job.options)
@@ -202,15 +217,21 @@ def _image_group(
     group: Sequence[str],
 ) -> Raw:
     """Make the raw images of some bands, all detectors, and save their truth."""
-    table, raw = unit(job.options.unit).bands, {}
-    fields = {name: camera.fields(name) for name in group}
+    table, raw, view = unit(job.options.unit).bands, {}, camera
+    apart = camera.landscape.classes.size > LARGEST
+    if apart:
+        view = camera.above(_window_box(job))
+    fields = {name: view.fields(name) for name in group}
     for name in group:
         truth.save_band(name, {d: job.nodes[name, d] for d in job.options.detectors}, fields[name])
     for d in job.options.detectors:
         light = {}
+        if apart:
+            view = camera.above(_seen({name: job.nodes[name, d] for name in group}))
+            fields = {name: view.fields(name) for name in group}
         for name in group:
             lines = job.scenes * BANDS[name].lines_per_scene
-            scene = partial(camera.radiance, name, job.nodes[name, d], lines, fields[name])
+            scene = partial(view.radiance, name, job.nodes[name, d], lines, fields[name])
             light[name] = scene()
             truth.save_radiance(name, d, light[name])
             if (name, d) in effects.stagger:

@@ -38,6 +38,16 @@ def test_a_seed_makes_one_session_byte_by_byte(tiny: Simulated, make: Callable[.
     assert sum(name.endswith(".raw") for name in first) == 2
 
 
+def test_a_landscape_imaged_in_pieces_makes_the_same_counts(
+    tiny: Simulated, make: Callable[..., Simulated], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("s2dask.simulate.session.LARGEST", 0)
+    pieces = make()
+    for name in tiny.plan.bands:
+        assert np.array_equal(pieces.lines[name], tiny.lines[name])
+        assert np.array_equal(pieces.counts[name], tiny.counts[name])
+
+
 def test_another_seed_makes_another_session(tiny: Simulated, poor: Simulated) -> None:
     for name in tiny.plan.bands:
         both = tiny.lines[name] & poor.lines[name]
