@@ -29,7 +29,7 @@ from s2dask.io.schema import L2A_BANDS
 from s2dask.io.storage import open_array
 from s2dask.io.tiles import open_tile
 from s2dask.l1c.classification import CLASSIFICATION_BANDS
-from s2dask.l1c.tile_indicator import BlockIndicators, between_record, tile_indicators
+from s2dask.l1c.tile_indicator import BlockIndicators, between_record, cover_record, tile_indicators
 from s2dask.l2a import scene_indicator
 from s2dask.production import ortho, surface
 from s2dask.production.blocks import Block, default_blocking
@@ -92,8 +92,13 @@ def _masks(meter: Meter, l1c: str, grid: TileGrid, block: Block) -> None:
     """Measure the shifts between resolutions of a block; the images are of any kind but of the right size."""
     image = _read(l1c, schema.reflectance_path(60, "B09"), block, 60).astype(np.float32) / 1e4
     images = dict.fromkeys(CLASSIFICATION_BANDS, image)
-    shape, cell = grid.shape(60), patch_cell(grid, 60)
-    meter.again("L1C masks", lambda: between_record(images, block.origin, shape, cell))
+    lattices = {r: (grid.shape(r), patch_cell(grid, r)) for r in (10, 20, 60)}
+
+    def indicators() -> None:
+        between_record(images, block.origin, *lattices[60])
+        cover_record(image > 0.3, block.origin, lattices)
+
+    meter.again("L1C masks", indicators)
 
 
 def _surface(meter: Meter, l2a: str, block: Block) -> None:

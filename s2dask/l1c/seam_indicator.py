@@ -2,8 +2,12 @@
 
 Both look at a sample of the pixels of a tile, chosen by their place in it, and add whole numbers: the same for any cut
 of the tile on multiples of LATTICE.
+
+Edges of fields are steps too, often larger than that of the detectors: few pixels on each side of the seam meet few of
+them, and the median of the rows passes over those. Rows lie as far apart as makes them independent.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -13,18 +17,22 @@ from s2dask.kernels import kernel
 
 LATTICE: Final = 600
 """Windows across a seam lie within cells of this edge, so that no block of production cuts one [m]."""
+STRIDE: Final = 8
+"""Pixels that are passed over at a time in search of a seam."""
 ROW_STEP: Final = 60
 """Between the rows that are looked at [m]."""
-HALF: Final = {10: 8, 20: 5, 60: 3}
+HALF: Final = {10: 2, 20: 1, 60: 1}
 """Pixels on each side of a seam, by resolution."""
 SMALLEST: Final = 200
 """Least mean of both sides: darker ground has no step that a share of it could tell [1e-4]."""
-LARGEST: Final = 0.2
-"""A larger step is an edge of the landscape [1]."""
-UNITS: Final = 1_000_000
-"""Of a step in the sums: whole numbers are added."""
+STEP_BIN: Final = 0.002
+"""Width of a class of the steps of rows, the middle one around zero [1] ..."""
+STEP_BINS: Final = 401
+"""... and their number: a larger step is an edge of the landscape."""
 ENOUGH: Final = 30
 """Rows that a step is told from."""
+MARGIN: Final = 3.0
+"""Standard errors that a step at least is away from what was measured."""
 OFFSET: Final = 1000
 """Of coded reflectance, minus its RADIO_ADD_OFFSET."""
 SAMPLE_STEP: Final = 240
@@ -38,7 +46,7 @@ DARK_SHARE: Final = 0.01
 
 
 @kernel
-def _step(values, footprint, x, half, smallest, largest):  # type: ignore[no-untyped-def]
+def _step(values, footprint, x, half, smallest):  # type: ignore[no-untyped-def]
     """Return the step of a row from the pixels before `x` to those from `x` on, NaN where it cannot be told."""
     a, b = footprint[x - 1], footprint[x]
     left, right = np.int64(0), np.int64(0)
@@ -50,27 +58,27 @@ def _step(values, footprint, x, half, smallest, largest):  # type: ignore[no-unt
         right += np.int64(q) - OFFSET
     if left + right < 2 * smallest * half:
         return np.nan
-    step = 2.0 * (right - left) / (right + left)
-    return step if abs(step) <= largest else np.nan
+    return 2.0 * (right - left) / (right + left)
 
 
 @kernel
-def _seams(values, footprint, row, column, row_step, cell, half, smallest, largest, out):  # type: ignore[no-untyped-def]
-    """Add, by the lower of the two detectors, number and sum of the steps over their seam."""
+def _seams(values, footprint, row, column, row_step, cell, half, smallest, out):  # type: ignore[no-untyped-def]
+    """Count, by the lower of the two detectors, the steps over their seam."""
     rows, columns = values.shape
+    middle = STEP_BINS // 2
     for r in range((-row) % row_step, rows, row_step):
-        for start in range(0, columns - half, half):
-            # a seam that counts is the only change in as many pixels: most are passed over at a time
-            if footprint[r, start] == footprint[r, start + half]:
+        for start in range(0, columns - 1, STRIDE):
+            # detectors are far wider than this: most pixels are passed over at a time
+            stop = min(start + STRIDE, columns - 1)
+            if footprint[r, start] == footprint[r, stop]:
                 continue
-            for x in range(max(start + 1, half), min(start + half, columns - half) + 1):
+            for x in range(max(start + 1, half), min(stop, columns - half) + 1):
                 a, b = footprint[r, x - 1], footprint[r, x]
                 if a == b or min(a, b) == 0 or (column + x - half) // cell != (column + x + half - 1) // cell:
                     continue
-                step = _step(values[r], footprint[r], x, half, smallest, largest)
-                if step == step:
-                    out[min(a, b), 0] += 1
-                    out[min(a, b), 1] += np.int64(round(step * UNITS if b > a else -step * UNITS))
+                step = _step(values[r], footprint[r], x, half, smallest)
+                if step == step and abs(step) < STEP_BIN * middle:
+                    out[min(a, b), middle + np.int64(round((step if b > a else -step) / STEP_BIN))] += 1
 
 
 @kernel
@@ -91,7 +99,7 @@ def _levels(values, row, column, step, out):  # type: ignore[no-untyped-def]
 def seam_record(
     values: NDArray[np.uint16], footprint: NDArray[np.uint8], resolution: int, origin: tuple[int, int], prefix: str
 ) -> dict[str, float]:
-    """Return what a block says of the seams of a band: number and sum of the steps, by detector.
+    """Return what a block says of the seams of a band: how many rows have a step of each class, by detector.
 
     Parameters
     ----------
@@ -104,14 +112,10 @@ def seam_record(
         First row and column in the tile.
     prefix : str
     """
-    sums = np.zeros((256, 2), np.int64)
+    counts = np.zeros((256, STEP_BINS), np.int64)
     step, cell, half = ROW_STEP // resolution, LATTICE // resolution, HALF[resolution]
-    _seams(values, footprint, *origin, step, cell, half, SMALLEST, LARGEST, sums)
-    return {
-        f"{prefix}.seam{d:02d}_{what}": float(sums[d, k])
-        for d in np.flatnonzero(sums[:, 0])
-        for k, what in enumerate(("rows", "sum"))
-    }
+    _seams(values, footprint, *origin, step, cell, half, SMALLEST, counts)
+    return {f"{prefix}.seam{d:02d}_{k:03d}": float(counts[d, k]) for d, k in np.argwhere(counts)}
 
 
 def level_record(values: NDArray[np.uint16], resolution: int, origin: tuple[int, int], prefix: str) -> dict[str, float]:
@@ -121,15 +125,39 @@ def level_record(values: NDArray[np.uint16], resolution: int, origin: tuple[int,
     return {f"{prefix}.level{k:02d}": float(counts[k]) for k in np.flatnonzero(counts)}
 
 
-def take_steps(record: dict[str, float], prefix: str) -> dict[int, float]:
-    """Take the sums of the seams of a band out of a record: mean step [%] from each detector to the next."""
-    out = {}
-    for name in sorted(n for n in record if n.startswith(f"{prefix}.seam") and n.endswith("_rows")):
-        stem = name.removesuffix("_rows")
-        rows, total = record.pop(name), record.pop(f"{stem}_sum")
-        if rows >= ENOUGH:
-            out[int(stem[-2:])] = 100.0 * total / rows / UNITS
-    return out
+def _middle(values: NDArray[np.float64], counts: NDArray[np.float64], width: float) -> float:
+    """Return the median of counted classes in ascending order, spread evenly over their width."""
+    before = np.cumsum(counts) - counts
+    at = int(np.flatnonzero(before <= counts.sum() / 2)[-1])
+    return float(values[at] + width * ((counts.sum() / 2 - before[at]) / counts[at] - 0.5))
+
+
+def _step_of(classes: Mapping[int, float]) -> tuple[float, float]:
+    """Return the step of a seam and its standard error [1] from the number of rows in each class."""
+    counts = np.array([classes[k] for k in sorted(classes)])
+    values = STEP_BIN * (np.array(sorted(classes)) - STEP_BINS // 2)
+    step = _middle(values, counts, STEP_BIN)
+    away = np.abs(values - step)
+    order = np.argsort(away, kind="stable")
+    # no less than the rounding to a class
+    spread = max(1.4826 * _middle(away[order], counts[order], 0.0), STEP_BIN / 12**0.5)
+    return step, float(1.2533 * spread / counts.sum() ** 0.5)
+
+
+def take_steps(record: dict[str, float], prefix: str) -> dict[int, tuple[float, float]]:
+    """Take the classes of the seams of a band out of a record: step and its standard error [%] by lower detector.
+
+    Notes
+    -----
+    The standard error of a median is 1.2533 standard deviations over the root of the number; the standard deviation is
+    1.4826 times the median distance from the median, which some edges of the landscape do not touch.
+    """
+    mark, found = f"{prefix}.seam", dict[int, dict[int, float]]()
+    for name in [name for name in record if name.startswith(mark)]:
+        detector, at = name.removeprefix(mark).split("_")
+        found.setdefault(int(detector), {})[int(at)] = record.pop(name)
+    enough = {d: classes for d, classes in sorted(found.items()) if sum(classes.values()) >= ENOUGH}
+    return {d: (100.0 * step, 100.0 * error) for d, (step, error) in ((d, _step_of(c)) for d, c in enough.items())}
 
 
 def take_levels(record: dict[str, float], prefix: str) -> tuple[float, float] | None:

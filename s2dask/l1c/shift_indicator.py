@@ -2,6 +2,9 @@
 
 Patches lie where the grid of the tile says, whatever the blocks are: a block measures those that lie in it, and the
 tile takes the median of all. A cut that goes through a patch loses it; the cut of production does not.
+
+Clouds lie tens of metres apart in two bands, as their height wants it. The mask of them comes later than the images: it
+is counted over each patch, and the tile leaves out those that are cloudy.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +30,8 @@ CLEAR: Final = 6.0
 """A peak stands this many times above the scatter of the correlation, or there is none."""
 TEXTURE: Final = 15.0
 """Least standard deviation of a patch, in counts of 1e-4: less is noise."""
+CLOUDY: Final = 0.01
+"""Share of a patch under cloud from which on it does not count [1]."""
 
 Float = NDArray[np.float32]
 Complex = NDArray[np.complex64]
@@ -74,6 +79,17 @@ def patch_corners(shape: tuple[int, int], cell: int, edge: int) -> list[tuple[in
 
     rows, columns = (along(size) for size in shape)
     return [(row, column) for row in rows for column in columns]
+
+
+def own_share(shape: tuple[int, int], cell: int, edge: int) -> float:
+    """Return the share of the patches of a tile that have ground of their own [1]: below 1 where they overlap.
+
+    Parameters
+    ----------
+    shape, cell, edge
+        As of `patch_corners`.
+    """
+    return float(np.prod([min(1.0, min(cell, size) / (ACROSS * edge)) for size in shape]))
 
 
 def corners_inside(
@@ -166,14 +182,67 @@ def shift_record(found: Mapping[int, tuple[float, float]], prefix: str) -> dict[
     }
 
 
-def take_shifts(record: dict[str, float], prefix: str) -> NDArray[np.float64]:
-    """Take the shifts of the patches of a tile out of its record: (patch, 2) down and right [px], by rank."""
+def cloud_record(
+    cloudy: NDArray[np.bool_], corners: Sequence[tuple[float, float]], edge: float, origin: tuple[int, int], prefix: str
+) -> dict[str, float]:
+    """Return how many pixels of each patch a block finds under cloud, of those that have one.
+
+    Parameters
+    ----------
+    cloudy : (y, x) bool
+        Of a block, at any resolution.
+    corners : sequence of (float, float)
+        Of the patches, in pixels of `cloudy`; `edge` likewise.
+    edge : float
+    origin : (int, int)
+        First row and column of the block.
+    prefix : str
+    """
+    out = {}
+    for rank, corner in enumerate(corners):
+        ends = ((int(a) - o, int(np.ceil(a + edge)) - o) for a, o in zip(corner, origin, strict=True))
+        y, x = (slice(max(start, 0), max(stop, 0)) for start, stop in ends)
+        count = np.count_nonzero(cloudy[y, x])
+        if count:
+            out[f"{prefix}.patch{rank:04d}_cloud"] = float(count)
+    return out
+
+
+def take_clouds(record: dict[str, float], prefix: str, pixels: float) -> frozenset[int]:
+    """Take the clouds of the patches of a tile out of its record: ranks of those that do not count.
+
+    Parameters
+    ----------
+    record : dict
+        Changed in place.
+    prefix : str
+    pixels : float
+        Of a patch, at the resolution of the mask.
+    """
+    names = [name for name in record if name.startswith(f"{prefix}.patch") and name.endswith("_cloud")]
+    ranks = {int(name[-10:-6]): record.pop(name) for name in names}
+    return frozenset(rank for rank, count in ranks.items() if count > CLOUDY * pixels)
+
+
+def take_shifts(record: dict[str, float], prefix: str, without: frozenset[int] = frozenset()) -> NDArray[np.float64]:
+    """Take the shifts of the patches of a tile out of its record: (patch, 2) down and right [px], by rank.
+
+    Parameters
+    ----------
+    record : dict
+        Changed in place.
+    prefix : str
+    without : frozenset of int
+        Ranks of patches that are left out.
+    """
     names = sorted(name for name in record if name.startswith(f"{prefix}.patch") and name.endswith("_y"))
-    pairs = [(record.pop(name), record.pop(f"{name[:-1]}x")) for name in names]
-    return np.asarray(pairs, np.float64).reshape(-1, 2)
+    pairs = {int(name[-6:-2]): (record.pop(name), record.pop(f"{name[:-1]}x")) for name in names}
+    return np.asarray([pair for rank, pair in pairs.items() if rank not in without], np.float64).reshape(-1, 2)
 
 
-def median_shift(shifts_of: NDArray[np.float64], factor: float = 1.0) -> tuple[float, float, float, int] | None:
+def median_shift(
+    shifts_of: NDArray[np.float64], factor: float = 1.0, share: float = 1.0
+) -> tuple[float, float, float, int] | None:
     """Return median down and right, scatter about it [px] and number of patches; None where it cannot be told.
 
     Parameters
@@ -182,18 +251,19 @@ def median_shift(shifts_of: NDArray[np.float64], factor: float = 1.0) -> tuple[f
         Down and right.
     factor : float
         Pixels of the answer on the edge of a pixel of the patches.
+    share : float
+        Of the patches that count as one of their own, see `own_share`.
 
     Notes
     -----
-    The scatter is 1.4826 times the median distance from the median along an axis: one patch over a cloud, which moves
-    and stands above the ground, does not count. The standard error of a median is 1.25 of it over the root of their
-    number.
+    The scatter is 1.4826 times the median distance from the median along an axis: one patch that stands apart does not
+    count. The standard error of a median is 1.25 of it over the root of the number of patches that do not overlap.
     """
     count = len(shifts_of)
     if count < FEWEST:
         return None
     middle = np.median(shifts_of, axis=0)
     scatter = 1.4826 * float(np.median(np.abs(shifts_of - middle)))
-    if 1.25 * factor * scatter > SURE * count**0.5:
+    if 1.25 * factor * scatter > SURE * (share * count) ** 0.5:
         return None
     return factor * float(middle[0]), factor * float(middle[1]), factor * scatter, count

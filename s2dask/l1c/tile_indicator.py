@@ -7,16 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2dask.instrument import BANDS, band
-from s2dask.l1c.seam_indicator import SAMPLE_STEP, level_record, seam_record, take_levels, take_steps
+from s2dask.l1c.seam_indicator import MARGIN, SAMPLE_STEP, level_record, seam_record, take_levels, take_steps
 from s2dask.l1c.shift_indicator import (
     EDGE,
     Spectra,
+    cloud_record,
     corners_inside,
     median_shift,
+    own_share,
     patch_corners,
     shift_record,
     shifts,
     spectra_of,
+    take_clouds,
     take_shifts,
 )
 from s2dask.l1c.uncertainty import uncertainty_record
@@ -29,6 +32,8 @@ GEOLOCATION_BAND: Final = "B04"
 """What is held against a reference image."""
 GEOLOCATION: Final = "location"
 """Prefix of its patches in a record."""
+MASK: Final = 60
+"""Resolution of the mask of clouds [m]."""
 
 Counts = NDArray[np.uint16]
 
@@ -142,13 +147,45 @@ def between_record(
     return out
 
 
+def cover_record(
+    cloudy: NDArray[np.bool_], origin: tuple[int, int], lattices: Mapping[int, tuple[tuple[int, int], int]]
+) -> dict[str, float]:
+    """Return how much of the patches of every resolution is under cloud, and of how many the ground is their own.
+
+    Parameters
+    ----------
+    cloudy : (y, x) bool
+        Of a block at 60 m.
+    origin : (int, int)
+        First row and column in the tile.
+    lattices : mapping of int to ((int, int), int)
+        By resolution: shape of the tile and edge of a cell of the lattice of patches, as of `BlockIndicators`.
+    """
+    out = dict[str, float]()
+    for resolution, (shape, cell) in lattices.items():
+        edge, part = EDGE[resolution], resolution / MASK
+        corners = [(part * row, part * column) for row, column in patch_corners(shape, cell, edge)]
+        out |= cloud_record(cloudy, corners, part * edge, origin, f"r{resolution}m")
+        out[f"r{resolution}m.own_max"] = own_share(shape, cell, edge)  # the same in every block
+    return out
+
+
+def _cover(record: dict[str, float]) -> dict[int, tuple[frozenset[int], float]]:
+    """Take the patches under cloud, and the share with ground of their own, out of a record, by resolution."""
+    return {
+        r: (take_clouds(record, f"r{r}m", (edge * r / MASK) ** 2), record.pop(f"r{r}m.own_max", 1.0))
+        for r, edge in EDGE.items()
+    }
+
+
 def _band_shifts(record: dict[str, float], bands: Sequence[str]) -> dict[str, float]:
     """Return the shifts of bands, in pixels of the coarser band of the pair, and the largest of all."""
-    out, worst = dict[str, float](), -1.0
+    out, worst, cover = dict[str, float](), -1.0, _cover(record)
     for name in bands:
         prefix, resolution = name.lower(), band(name).resolution
-        for key, what, factor in ((prefix, "band_shift", 1.0), (f"{prefix}.between", "cross_shift", 60 / resolution)):
-            found = median_shift(take_shifts(record, key), factor)
+        for key, what, own in ((prefix, "band_shift", resolution), (f"{prefix}.between", "cross_shift", MASK)):
+            cloudy, share = cover[own]
+            found = median_shift(take_shifts(record, key, cloudy), own / resolution, share)
             if found is not None:
                 y, x, scatter, count = found
                 size = float(np.hypot(y, x))
@@ -159,16 +196,18 @@ def _band_shifts(record: dict[str, float], bands: Sequence[str]) -> dict[str, fl
 
 
 def _steps_and_levels(record: dict[str, float], bands: Sequence[str]) -> dict[str, float]:
-    out, steps = dict[str, float](), list[float]()
+    out, steps = dict[str, float](), list[tuple[float, float]]()
     for name in bands:
         prefix = name.lower()
         found = take_steps(record, prefix)
-        out |= {f"d{d:02d}.{prefix}.detector_step": step for d, step in found.items()}
-        steps += found.values()
+        for d, (step, error) in found.items():
+            out |= {f"d{d:02d}.{prefix}.detector_step": step, f"d{d:02d}.{prefix}.detector_step_error": error}
+            steps.append((abs(step), max(abs(step) - MARGIN * error, 0.0)))
         level = take_levels(record, prefix)
         if level is not None:
             out |= {f"{prefix}.darkest_reflectance": level[0], f"{prefix}.negative_percentage": level[1]}
-    out |= {"detector_step": max(map(abs, steps))} if steps else {}
+    if steps:
+        out["detector_step"], out["detector_step_least"] = (max(column) for column in zip(*steps, strict=True))
     # air takes nearly all of the light of B10: with it a tile has a pixel that is dark, clouds or not
     darkest = [value for name, value in out.items() if name.endswith("darkest_reflectance")]
     known = "b10.darkest_reflectance" in out

@@ -27,6 +27,7 @@ from s2dask.l1c.classification import CIRRUS, CLASSIFICATION_BANDS, OPAQUE, SNOW
 from s2dask.l1c.cloud_rule import CloudRule, classify_by_rule
 from s2dask.l1c.reflectance import QUANTIFICATION, RADIO_ADD_OFFSET, decode
 from s2dask.l1c.scratch import Scratch
+from s2dask.l1c.shift_indicator import EDGE
 from s2dask.l1c.stage import (
     OrthoParameters,
     TileGeometry,
@@ -36,7 +37,7 @@ from s2dask.l1c.stage import (
     prepare_tile,
 )
 from s2dask.l1c.tile_geometry import mean_angles
-from s2dask.l1c.tile_indicator import BlockIndicators, between_record, deviations, tile_indicators
+from s2dask.l1c.tile_indicator import BlockIndicators, between_record, cover_record, deviations, tile_indicators
 from s2dask.l1c.uncertainty import mean_uncertainty
 from s2dask.production.blocks import Block, Blocking
 from s2dask.production.count_errors import tile_errors
@@ -247,7 +248,7 @@ def _around(part: slice, margin: int, size: int) -> slice:
 def write_classification(l1c: str, block: Block, measured: bool = True) -> Record:
     """Write MSK_CLASSI of a block at 60 m, and return how many pixels fall into each class (step MASK_S2).
 
-    With `measured`, the shifts between bands of different resolution too.
+    With `measured`, the shifts between bands of different resolution and the clouds over all patches too.
     """
     attrs = _tile_attributes(l1c)
     rule = CloudRule(**attrs["cloud_rule"]) if attrs.get("cloud_rule") else None
@@ -278,7 +279,10 @@ def write_classification(l1c: str, block: Block, measured: bool = True) -> Recor
     if not measured:
         return counts
     there = {name: image[inner] for name, image in reflectance.items()}
-    return counts | between_record(there, block.origin, size, patch_cell(TileGrid.of(attrs), block.resolution))
+    grid = TileGrid.of(attrs)
+    lattices = {r: (grid.shape(r), patch_cell(grid, r)) for r in EDGE}
+    shifts = between_record(there, block.origin, *lattices[block.resolution])
+    return counts | shifts | cover_record((classes & OPAQUE) != 0, block.origin, lattices)
 
 
 def _percentages(record: Mapping[str, float], bands: Sequence[str]) -> dict[str, float]:

@@ -24,7 +24,7 @@ _MEASURED = frozenset(
         "blind_pixel_offset_deviation", "blind_pixel_residual", "crosstalk_index", "ghost_index", "ghost_error",
         "missing_lines", "degraded_lines", "uncertainty_mean", "band_shift", "band_shift_x", "band_shift_y",
         "band_shift_scatter", "cross_shift", "cross_shift_x", "cross_shift_y", "cross_shift_scatter", "detector_step",
-        "footprint_holes", "negative_percentage", "darkest_reflectance",
+        "detector_step_error", "footprint_holes", "negative_percentage", "darkest_reflectance",
     }
 )  # fmt: skip
 _BY_BAND = {"physical_gains": "physical_gain", "solar_irradiance": "solar_irradiance"}

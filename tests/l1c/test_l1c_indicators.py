@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from s2dask.l1c.seam_indicator import level_record, seam_record, take_levels, take_steps
-from s2dask.l1c.shift_indicator import patch_corners
-from s2dask.l1c.tile_indicator import BlockIndicators, between_record, deviations, tile_indicators
+from s2dask.l1c.shift_indicator import median_shift, own_share, patch_corners
+from s2dask.l1c.tile_indicator import BlockIndicators, between_record, cover_record, deviations, tile_indicators
 from s2dask.qc.records import combine
 
 SIZE, CELL = 480, 240
@@ -76,6 +76,30 @@ def test_opposite_contrast_and_one_patch_under_a_cloud_do_not_matter() -> None:
     assert found["b08.band_shift_patches"] >= 30
 
 
+def test_patches_under_cloud_do_not_count() -> None:
+    red, other = (image[:240, :240].copy() for image in (GROUND, moved(GROUND, 0.1, 0.0)))
+    # six of nine patches of a cell have a cloud that lies two pixels off in the other band
+    clouds = texture()[:240, :170]
+    red[:, :170], other[:, :170] = clouds, np.roll(clouds, 2, axis=0)
+    record = blocks_of({"B08": coded(other), "B04": coded(red)}, ONE[:240, :240], (0, 240))
+    assert tile_indicators(dict(record))["b08.band_shift_y"] > 1.0
+    cloudy, lattice = np.zeros((40, 40), bool), {10: ((240, 240), CELL)}
+    cloudy[:, :28] = True
+    whole = cover_record(cloudy, (0, 0), lattice)
+    assert combine([cover_record(cloudy[:20], (0, 0), lattice), cover_record(cloudy[20:], (20, 0), lattice)]) == whole
+    record |= whole
+    assert tile_indicators(record)["b08.band_shift_y"] == pytest.approx(0.1, abs=0.04)
+    assert record == {key: value for key, value in record.items() if "level" in key}
+
+
+def test_patches_that_overlap_count_as_fewer() -> None:
+    assert own_share((10_980, 10_980), 3660, 64) == 1.0
+    assert own_share((180, 180), 90, 64) == pytest.approx((30 / 64) ** 2)
+    apart = np.array([[0.0, 0.0], [0.2, 0.2], [-0.2, -0.2], [0.1, -0.1], [-0.1, 0.1]])
+    assert median_shift(apart) is not None
+    assert median_shift(apart, share=0.3) is None
+
+
 def test_no_shift_is_told_of_what_has_no_structure_or_no_data() -> None:
     flat, holed = np.full((SIZE, SIZE), 2000.0), coded(GROUND)
     holed[::40] = 0
@@ -121,13 +145,43 @@ def test_the_step_between_detectors_has_its_size_and_sign(step: float) -> None:
     footprint[right] = 6
     record = seam_record(coded(np.where(right, image * (1 + step), image)), footprint, 10, (0, 0), "b04")
     found = take_steps(record, "b04")
-    assert found == {5: pytest.approx(200 * step / (2 + step), abs=0.4)}
+    (detector, (told, error)), *others = found.items()
+    assert (detector, others) == (5, [])
+    assert told == pytest.approx(200 * step / (2 + step), abs=0.4)
+    assert error < 0.4
     assert record == {}
     # from the lower to the higher number, whichever lies to the east
     mirrored = seam_record(
         coded(np.where(right, image * (1 + step), image))[:, ::-1].copy(), footprint[:, ::-1].copy(), 10, (0, 0), "b04"
     )
-    assert take_steps(mirrored, "b04")[5] == pytest.approx(found[5], abs=0.3)
+    assert take_steps(mirrored, "b04")[5][0] == pytest.approx(told, abs=0.3)
+
+
+def test_the_error_of_a_step_is_what_steps_err_over_fields() -> None:
+    pulls = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        # fields of ten pixels on the average, from 0.05 to 0.35: every seventh row has an edge at the seam
+        ends = np.sort(rng.integers(0, 960, (80, 2)), axis=0)
+        y, x = np.mgrid[0:480, 0:60]
+        fields = rng.uniform(500, 3500, (81, 81))
+        image = fields[np.searchsorted(ends[:, 0], y), np.searchsorted(ends[:, 1], x + 8 * y // 5)]
+        footprint = np.where(x >= 30, 6, 5).astype(np.uint8)
+        counts = np.where(x >= 30, 1.02, 1.0) * image * rng.normal(1, 0.01, image.shape) + 1000
+        step, error = take_steps(seam_record(counts.astype(np.uint16), footprint, 10, (0, 0), "b04"), "b04")[5]
+        pulls.append((step - 1.98) / error)
+    assert 0.5 < np.sqrt(np.mean(np.square(pulls))) < 1.2
+    assert abs(np.mean(pulls)) < 0.4
+
+
+def test_a_step_at_least_is_what_three_errors_leave() -> None:
+    footprint = ONE.copy()
+    footprint[:, 240 + 20 :] = 6
+    image = np.where(footprint == 6, 1.08, 1.0) * (1900 + texture() / 20)
+    found = tile_indicators(blocks_of({"B04": coded(image)}, footprint, (0, 240, 480)))
+    step, error = found["d05.b04.detector_step"], found["d05.b04.detector_step_error"]
+    assert step == found["detector_step"] == pytest.approx(7.7, abs=0.4)
+    assert found["detector_step_least"] == pytest.approx(step - 3 * error, abs=1e-5)
 
 
 def test_dark_ground_and_edges_of_the_landscape_tell_no_step() -> None:
