@@ -16,7 +16,7 @@ from s2dask.io.chunk_files import ChunkFiles, ZarrWindows, open_for_reading
 from s2dask.io.eopf_reader import tile_facts
 from s2dask.io.grids import TileGrid
 from s2dask.io.meteorology import FILES, read_forecast
-from s2dask.io.schema import footprint_path, quality_path, reflectance_path
+from s2dask.io.schema import footprint_path, noise_gain_path, quality_path, reflectance_path
 from s2dask.io.storage import exists, is_local, open_array, zarr_store
 from s2dask.kernels import kernel
 
@@ -154,6 +154,16 @@ class ZarrTile:
     def footprint(self, name: str, rows: slice, columns: slice) -> NDArray[np.uint8]:
         """Return (y, x) uint8 detector numbers, 0 for none."""
         return np.asarray(self._read(footprint_path(self._resolution(name), name), rows, columns), np.uint8)
+
+    def noise_gain(self, name: str, rows: slice, columns: slice) -> NDArray[np.float32] | None:
+        """Return (y, x) float32 the sums of squared weights of the interpolation [1]; None where they are not kept."""
+        path = noise_gain_path(self._resolution(name), name)
+        if not self.attrs.get("noise_gain") or not self._has(path):
+            return None
+        return np.asarray(self._read(path, rows, columns), np.float32)
+
+    def _has(self, path: str) -> bool:
+        return exists(f"{self.url.rstrip('/')}/{path}/zarr.json")
 
     def sun_angles(self) -> NDArray[np.float64]:
         """Return (zenith and azimuth, y, x) float64 [deg] at the 5 km nodes."""

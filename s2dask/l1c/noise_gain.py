@@ -56,6 +56,16 @@ def gain_table(name: Filter) -> NDArray[np.float32]:
     return table
 
 
+def mean_gain(name: Filter) -> float:
+    """Return the gain of the variance of both axes together, the mean over all places of a pixel.
+
+    Notes
+    -----
+    0.76 (B-spline), 0.66 (bicubic), 4/9 (bilinear).
+    """
+    return float(gain_table(name)[:STEPS].mean(dtype=np.float64)) ** 2
+
+
 @bare_kernel
 def _at(table, position):  # type: ignore[no-untyped-def]
     t = (position - np.floor(position)) * np.float32(STEPS)

@@ -30,7 +30,15 @@ from s2dask.l2a.scene_rules import SceneRules, classify_scene, clear_air, defaul
 from s2dask.l2a.slopes import MARGIN, steep_cells
 from s2dask.l2a.surroundings import node_sums
 from s2dask.l2a.tile_atmosphere import AtmosphereState, BlockStatistics, solve
-from s2dask.l2a.tile_images import Scene, at_resolution, block_scenes, read_image, read_quality, read_slots
+from s2dask.l2a.tile_images import (
+    Scene,
+    at_resolution,
+    block_scenes,
+    read_image,
+    read_noise_gain,
+    read_quality,
+    read_slots,
+)
 from s2dask.l2a.uncertainty_tile import Radiometry, grains_above, uncertainty_of
 from s2dask.l2a.window import CELL, Window
 
@@ -251,7 +259,8 @@ def correct_block(
         image = read_image(tile, name, windows[own])
         if grains is not None:
             radiometry = Radiometry.of(tile.attrs, name)
-            pair = uncertainty_of(state, grains, air, name, radiometry, image, windows[own])
+            noise_gain = read_noise_gain(tile, name, windows[own])
+            pair = uncertainty_of(state, grains, air, name, radiometry, image, windows[own], noise_gain)
             parts = ("random", "systematic")
             yield own, {uncertainty_path(name, part): codes for part, codes in zip(parts, pair, strict=True)}
         for r, names in L2A_BANDS.items():

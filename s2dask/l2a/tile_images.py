@@ -1,7 +1,7 @@
 """Images of a tile at the resolution of a window: means of smaller pixels, copies of larger ones."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,20 @@ def read_quality(tile: TileImages, names: Sequence[str], window: Window) -> Byte
         else:
             out |= repeat(bits, own // window.resolution, *window.shape)
     return out
+
+
+@runtime_checkable
+class NoiseImages(Protocol):
+    """What a tile may say of the noise of its pixels."""
+
+    def noise_gain(self, name: str, rows: slice, columns: slice) -> Float | None:
+        """Return (y, x) the variance of pixels over that of the counts around them [1]; None where it is not kept."""
+        ...
+
+
+def read_noise_gain(tile: TileImages, name: str, window: Window) -> Float | None:
+    """Return the noise gain of a band over a window of its own resolution, None of a tile that does not keep it."""
+    return tile.noise_gain(name, window.rows, window.columns) if isinstance(tile, NoiseImages) else None
 
 
 def block_scenes(

@@ -12,14 +12,12 @@ from s2dask.l2a.slopes import LEAST_LIGHT
 
 MORE: Final = 255
 """Code of what is uncertain by more than 254 steps, and of saturated pixels; 0: no data."""
-NUMBERS: Final = 12
+NUMBERS: Final = 13
 """Of a cell: a0 … a4; v0, v1 of the noise; slope, lift and bend of the inversion; light from the sun and from the
-sky."""
+sky; what no interpolation makes smaller."""
 
 
-def cell_numbers(
-    variance: ArrayLike, lines: ArrayLike, errors: CountErrors, scale: ArrayLike, noise_gain: ArrayLike
-) -> NDArray[np.float32]:
+def cell_numbers(variance: ArrayLike, lines: ArrayLike, errors: CountErrors, scale: ArrayLike) -> NDArray[np.float32]:
     """Return the numbers by which `layers` works.
 
     Parameters
@@ -32,21 +30,19 @@ def cell_numbers(
         Of the L1C band, at its own resolution.
     scale : (row, column) float [1]
         Reflectance of one count under the sun of the cell.
-    noise_gain : (row, column) float [1]
-        Variance of an L1C pixel over that of the counts around it.
 
     Returns
     -------
     (row, column, NUMBERS) float32
     """
     told, a = np.asarray(lines, np.float64), np.asarray(variance, np.float64)
-    c, weight = (np.asarray(part, np.float64) for part in (scale, noise_gain))
+    c = np.asarray(scale, np.float64)
     out = np.empty((*a.shape[:-1], NUMBERS), np.float32)
     out[..., :5] = a
-    out[..., 5] = weight * errors.alpha2 * c**2 + errors.flat * c**2 + errors.quantisation
-    out[..., 6] = weight * errors.beta * c
+    out[..., 5], out[..., 6] = errors.alpha2 * c**2, errors.beta * c
     out[..., 7], out[..., 8] = told[..., GAIN], told[..., LIFT] + told[..., SCATTERED]
     out[..., 9], out[..., 10], out[..., 11] = told[..., BEND], told[..., FROM_SUN], told[..., FROM_SKY]
+    out[..., 12] = errors.flat * c**2 + errors.quantisation
     return out
 
 
@@ -62,7 +58,7 @@ def _hold(cells, at, first, factor, held):  # type: ignore[no-untyped-def]
 
 
 @bare_kernel
-def _row(image, steepness, held, random, systematic):  # type: ignore[no-untyped-def]
+def _row(image, steepness, weights, held, random, systematic):  # type: ignore[no-untyped-def]
     zero, one, half = np.float32(0.0), np.float32(1.0), np.float32(0.5)
     more = np.float32(MORE)
     fine, coarse = np.float32(1.0 / RANDOM_STEP), np.float32(1.0 / SYSTEMATIC_STEP)
@@ -70,7 +66,7 @@ def _row(image, steepness, held, random, systematic):  # type: ignore[no-untyped
         t = image[x]
         bent = one + held[9, x] * (held[7, x] * t - held[8, x])
         straight = steepness[x] / (bent * bent)
-        own = held[7, x] * straight * np.sqrt(held[5, x] + held[6, x] * max(t, zero))
+        own = held[7, x] * straight * np.sqrt(weights[x] * (held[5, x] + held[6, x] * max(t, zero)) + held[12, x])
         alike = held[0, x] + t * (held[1, x] + t * (held[2, x] + t * (held[3, x] + t * held[4, x])))
         a = min(max(own * fine + half, one), more)
         b = min(max(straight * np.sqrt(max(alike, zero)) * coarse + half, one), more)
@@ -82,7 +78,7 @@ def _row(image, steepness, held, random, systematic):  # type: ignore[no-untyped
 
 
 @kernel
-def layers(image, cells, first, factor, cosine, random, systematic):  # type: ignore[no-untyped-def]
+def layers(image, cells, first, factor, cosine, weights, random, systematic):  # type: ignore[no-untyped-def]
     """Fill the codes of both parts of the uncertainty of surface reflectance.
 
     Parameters
@@ -96,6 +92,8 @@ def layers(image, cells, first, factor, cosine, random, systematic):  # type: ig
     factor : int
     cosine : (y, x) float32 [1]
         How the ground faces the sun over how level ground does; empty where all is level.
+    weights : (y, x) float32 [1]
+        Variance of each pixel of L1C over that of the counts around it; (1, 1): of all pixels.
     random, systematic : (y, x) uint8
         Filled: standard uncertainty in steps of `RANDOM_STEP` and `SYSTEMATIC_STEP`, rounded, 1 to 254; 0 no data,
         `MORE` for more and for saturated pixels.
@@ -107,10 +105,12 @@ def layers(image, cells, first, factor, cosine, random, systematic):  # type: ig
     rows, columns = random.shape
     held = np.empty((cells.shape[2], columns), np.float32)
     steepness, one = np.ones(columns, np.float32), np.float32(1.0)
+    same = np.full(columns, weights[0, 0], np.float32)
     for y in range(rows):
         if y == 0 or (y + first[0]) % factor == 0:
             _hold(cells, (y + first[0]) // factor, first[1], factor, held)
         if cosine.size > 0:
             for x in range(columns):
                 steepness[x] = one / max(held[10, x] * cosine[y, x] + held[11, x], np.float32(LEAST_LIGHT))
-        _row(image[y], steepness, held, random[y], systematic[y])
+        own = weights[y] if weights.size > 1 else same
+        _row(image[y], steepness, own, held, random[y], systematic[y])

@@ -72,18 +72,25 @@ class Radiometry(NamedTuple):
         A [LSB per W m-2 sr-1 um-1].
     irradiance : float
         E0 on the day, that is times U [W m-2 um-1].
+    noise_gain : float
+        Variance of a pixel over that of the counts around it, mean over the product [1].
     """
 
     gain: float
     irradiance: float
+    noise_gain: float = NOISE_FACTOR**2
 
     @classmethod
     def of(cls, attrs: Mapping[str, Any], name: str) -> "Radiometry":
-        """Return that of a band of an L1C with these attributes; what they do not tell is that of the unit at 1 au."""
+        """Return that of a band of an L1C with these attributes; what they do not tell is that of the unit at 1 au.
+
+        One that does not tell how it was resampled has the noise that the mission states.
+        """
         usual = unit(str(attrs["unit"])).bands[name]
         gain = (attrs.get("physical_gains") or {}).get(name, usual.gain)
         irradiance = (attrs.get("solar_irradiance") or {}).get(name, usual.solar_irradiance)
-        return cls(float(gain), float(irradiance) * float(attrs.get("reflectance_conversion") or 1.0))
+        noise_gain = float(attrs.get("mean_noise_gain") or NOISE_FACTOR**2)
+        return cls(float(gain), float(irradiance) * float(attrs.get("reflectance_conversion") or 1.0), noise_gain)
 
     def scale(self, sun_zenith: Field) -> Field:
         """Return the reflectance of one count under a sun [deg]."""
@@ -259,12 +266,13 @@ def grain_numbers(state: AtmosphereState, grains: Grains, name: str, radiometry:
         e = around.astype(np.float64)[..., None]
         factors = factors[..., :6] + e * (factors[..., 6:12] + e * factors[..., 12:])
     errors = count_errors(state.conditions.unit, name, 0.0, gain=radiometry.gain)
-    return cell_numbers(variance_numbers(factors), lines, errors, radiometry.scale(grains.sun), NOISE_FACTOR**2)
+    return cell_numbers(variance_numbers(factors), lines, errors, radiometry.scale(grains.sun))
 
 
 def uncertainty_of(
-    state: AtmosphereState, grains: Grains, air: Air, name: str, radiometry: Radiometry, image: Float, window: Window
-) -> tuple[Bytes, Bytes]:
+    state: AtmosphereState, grains: Grains, air: Air, name: str, radiometry: Radiometry, image: Float, window: Window,
+    noise_gain: Float | None = None,
+) -> tuple[Bytes, Bytes]:  # fmt: skip
     """Return the random and the systematic uncertainty of an image of the pixels of a window, coded.
 
     Parameters
@@ -280,6 +288,8 @@ def uncertainty_of(
     image : (y, x) float32 [1]
         Top-of-atmosphere reflectance, at the band's own resolution.
     window : Window
+    noise_gain : (y, x) float32 [1], optional
+        Of each pixel; default: the mean of the band.
 
     Notes
     -----
@@ -290,7 +300,8 @@ def uncertainty_of(
     factor = NODE * window.factor
     random, systematic = np.empty((2, *window.shape), np.uint8)
     first = (window.origin[0] % factor, window.origin[1] % factor)
-    layers(image, numbers, first, factor, air.cosine(window), random, systematic)
+    weights = np.full((1, 1), radiometry.noise_gain, np.float32) if noise_gain is None else noise_gain
+    layers(image, numbers, first, factor, air.cosine(window), weights, random, systematic)
     return random, systematic
 
 

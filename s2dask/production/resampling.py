@@ -9,6 +9,7 @@ from s2dask.auxdata.gipp_set import GippSet
 from s2dask.auxdata.gipp_types import gipp_type
 from s2dask.errors import ConfigurationError, InputError
 from s2dask.l1c.footprint import CUTS, Cut
+from s2dask.l1c.noise_gain import mean_gain
 from s2dask.l1c.resampling import FILTERS, Filter, filter_of
 
 DEFAULT: Final = "bspline"
@@ -54,6 +55,7 @@ class Resampling:
         chosen = filter_of(self.interpolation or DEFAULT)
         return {
             "filter": chosen, "cut": self.cut, "noise_gain": self.noise_gain, "toa_uncertainty": self.uncertainty,
+            "mean_noise_gain": round(mean_gain(chosen), 6),
         }  # fmt: skip
 
 

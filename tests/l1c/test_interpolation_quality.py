@@ -8,7 +8,7 @@ from scipy.ndimage import map_coordinates
 from s2dask.errors import ConfigurationError
 from s2dask.instrument.quality import PARTIALLY_CORRECTED, SATURATED
 from s2dask.l1c.interpolation import interpolate
-from s2dask.l1c.noise_gain import fill_gain, gain_table
+from s2dask.l1c.noise_gain import fill_gain, gain_table, mean_gain
 from s2dask.l1c.prefilter import basis
 from s2dask.l1c.resampling import FILTERS, INTERPOLATIONS, Filter, filter_of, prepare_image
 
@@ -91,6 +91,17 @@ def test_the_noise_gain_is_the_variance_of_interpolated_noise(name: Filter) -> N
         gain = np.zeros(1, np.float32)
         fill_gain(np.array([50 + t]), np.array([-60 + u]), gain_table(name), gain)
         assert gain[0] == pytest.approx(variance / counts.var(), rel=0.01)
+
+
+@pytest.mark.parametrize("name", list(FILTERS))
+def test_the_mean_noise_gain_is_that_of_pixels_anywhere(name: Filter) -> None:
+    random = np.random.default_rng(8)
+    counts = np.round(random.normal(2000, 100, (700, 700))).astype(np.uint16)
+    line, column = random.uniform(30, 670, (2, 400, 600))
+    found = _resample(counts, line, column, name).var() / counts.var()
+    assert mean_gain(name) == pytest.approx(found, rel=0.01)
+    if name == "BLN":
+        assert mean_gain(name) == pytest.approx(4 / 9, rel=1e-4)
 
 
 def test_names_of_interpolations() -> None:

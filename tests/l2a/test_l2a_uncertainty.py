@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s2dask.errors import InputError
@@ -37,6 +37,7 @@ AIR = AirState(aot=0.22, water_vapour=2.1, ozone=320.0, pressure=960.0)
 ERRORS = AirState(aot=0.03, water_vapour=0.2, ozone=8.0, pressure=3.0)
 TRIES = 20_000
 FLAT = np.zeros((0, 0), np.float32)
+HALF = np.full((1, 1), 0.5, np.float32)
 coefficients = partial(lut.coefficients, clamp=True)
 
 
@@ -156,10 +157,10 @@ def test_noise_scatters_as_stated() -> None:
     terms, lines = _terms(name)
     e, rng = count_errors("S2A", name, 250.0), np.random.default_rng(1)
     toa = float(_toa(_of_air(name, AIR), rho))
-    numbers = cell_numbers(variance_numbers(error_factors(terms))[None, None], lines[None, None], e, scale, 0.6)
+    numbers = cell_numbers(variance_numbers(error_factors(terms))[None, None], lines[None, None], e, scale)
     image = np.full((200, 200), toa, np.float32)
     random, systematic = np.empty((2, 200, 200), np.uint8)
-    layers(image, numbers, (0, 0), 200, FLAT, random, systematic)
+    layers(image, numbers, (0, 0), 200, FLAT, np.full((1, 1), 0.6, np.float32), random, systematic)
     sigma = math.sqrt(0.6 * (e.alpha2 + e.beta * toa / scale) + e.flat) * scale
     out = np.empty(image.shape, np.uint16)
     noisy = (image + sigma * rng.normal(size=image.shape)).astype(np.float32)
@@ -171,14 +172,34 @@ def test_noise_scatters_as_stated() -> None:
     assert abs(np.mean(np.abs(found - rho) <= random * RANDOM_STEP) - 0.68) < 0.08
 
 
+def test_the_noise_of_a_pixel_is_that_of_its_own_weights() -> None:
+    name, rho, scale = "B08", 0.5, _scale("B08")
+    terms, lines = _terms(name)
+    e, rng = count_errors("S2A", name, 250.0), np.random.default_rng(4)
+    toa = float(_toa(_of_air(name, AIR), rho))
+    image, weights = np.full((300, 300), toa, np.float32), rng.uniform(0.3, 1.0, (300, 300)).astype(np.float32)
+    numbers = cell_numbers(variance_numbers(error_factors(terms))[None, None], lines[None, None], e, scale)
+    random, other = np.empty((2, 300, 300), np.uint8)
+    layers(image, numbers, (0, 0), 300, FLAT, weights, random, other)
+    sigma = np.sqrt(weights * (e.alpha2 + e.beta * toa / scale) + e.flat) * scale
+    out = np.empty(image.shape, np.uint16)
+    invert((image + sigma * rng.normal(size=sigma.shape)).astype(np.float32), lines[None, None].astype(np.float32),
+           FLAT, 300, out)  # fmt: skip
+    error = (out.astype(float) - 1000) / 1e4 - rho
+    for low in (0.3, 0.5, 0.7, 0.9):
+        some = (weights >= low) & (weights < low + 0.1)
+        assert abs(np.mean(random[some]) * RANDOM_STEP - error[some].std()) < 0.3 * RANDOM_STEP
+    one = np.empty((2, 1, 1), np.uint8)
+    layers(image[:1, :1], numbers, (0, 0), 300, FLAT, weights[:1, :1].copy(), *one)
+    assert one[0] == random[0, 0]
+
+
 def _some(shape: tuple[int, int] = (47, 61), factor: int = 6, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     rows, columns = (-(-n // factor) for n in shape)
     terms, lines = _terms("B02")
     quad = variance_numbers(error_factors(terms)) * rng.uniform(0.5, 2, (rows, columns, 1))
-    numbers = cell_numbers(
-        quad, lines * np.ones((rows, columns, 1)), count_errors("S2A", "B02", 250.0), _scale("B02"), 0.5
-    )
+    numbers = cell_numbers(quad, lines * np.ones((rows, columns, 1)), count_errors("S2A", "B02", 250.0), _scale("B02"))
     return rng.uniform(0.05, 0.6, shape).astype(np.float32), numbers
 
 
@@ -190,13 +211,14 @@ def test_the_cut_of_a_layer_leaves_no_trace(row: int, column: int, sloped: bool)
     factor, height, width = 6, 16, 21
     cosine = np.random.default_rng(0).uniform(0, 1.4, image.shape).astype(np.float32) if sloped else FLAT
     whole = np.empty((2, *image.shape), np.uint8)
-    layers(image, cells, (0, 0), factor, cosine, *whole)
+    weights = np.random.default_rng(1).uniform(0.3, 1, image.shape).astype(np.float32)
+    layers(image, cells, (0, 0), factor, cosine, weights, *whole)
     at = slice(row, row + height), slice(column, column + width)
     part = np.ascontiguousarray(image[at])
     mine = np.ascontiguousarray(cells[row // factor :, column // factor :])
     out = np.empty((2, height, width), np.uint8)
     light = np.ascontiguousarray(cosine[at]) if sloped else FLAT
-    layers(part, mine, (row % factor, column % factor), factor, light, *out)
+    layers(part, mine, (row % factor, column % factor), factor, light, np.ascontiguousarray(weights[at]), *out)
     assert (out == whole[(slice(None), *at)]).all()
 
 
@@ -204,13 +226,13 @@ def test_codes_of_both_layers() -> None:
     image, cells = np.full((6, 6), 0.2, np.float32), _some((6, 6))[1]
     image[0], image[2, 2], image[5, 5] = np.nan, np.inf, 6.4535
     out = np.empty((2, 6, 6), np.uint8)
-    layers(image, cells, (0, 0), 6, FLAT, *out)
+    layers(image, cells, (0, 0), 6, FLAT, HALF, *out)
     for codes in out:
         assert (codes[0] == 0).all()
         assert codes[2, 2] == codes[5, 5] == MORE
         assert np.unique(codes[np.isfinite(image) & (image < 6)]).size == 1
     cells[..., :7] *= 1e6
-    layers(image, cells, (0, 0), 6, FLAT, *out)
+    layers(image, cells, (0, 0), 6, FLAT, HALF, *out)
     assert (out[1][1, :] == MORE).all()
     assert cells.shape == (1, 1, NUMBERS)
 
@@ -220,13 +242,14 @@ def test_a_slope_away_from_the_sun_is_known_less_well() -> None:
     cells[..., 10], cells[..., 11] = 0.8, 0.2
     cosine = np.repeat(np.linspace(0.05, 1.0, 6, dtype=np.float32)[:, None], 6, axis=1)
     out, level = np.empty((2, 6, 6), np.uint8), np.empty((2, 6, 6), np.uint8)
-    layers(image, cells, (0, 0), 6, cosine, *out)
-    layers(image, cells, (0, 0), 6, FLAT, *level)
+    layers(image, cells, (0, 0), 6, cosine, HALF, *out)
+    layers(image, cells, (0, 0), 6, FLAT, HALF, *level)
     assert (np.diff(out.astype(int), axis=1) <= 0).all()
     assert (out[:, 0] > level[:, 0]).all()
     assert (out[:, 5] == level[:, 5]).all()
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["B02", "B04", "B11"]), st.floats(0.0, 1.0), st.integers(0, 3), st.floats(1.1, 3.0))
 def test_worse_numbers_make_worse_reflectances(name: str, toa: float, which: int, more: float) -> None:
     lines_of = plain_lines(coefficients, "S2A", name, ANGLES)

@@ -1,5 +1,6 @@
 """How well surface reflectance is known, as a product of the whole stage tells it, and as it is delivered."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from lxml import etree
 from release_model import attributes
 
 from s2dask.instrument import band
-from s2dask.instrument.uncertainty import SYSTEMATIC_STEP
-from s2dask.io.schema import uncertainty_path
+from s2dask.instrument.uncertainty import NOISE_FACTOR, SYSTEMATIC_STEP
+from s2dask.io.schema import noise_gain_path, uncertainty_path
 from s2dask.io.storage import zarr_store
+from s2dask.io.template import set_attributes
 from s2dask.io.tiles import open_tile
 from s2dask.l2a.options import Corrections
 from s2dask.l2a.stage import CORRECTED, AtmosphereState, Window, air_above, surface_reflectance
@@ -71,6 +73,37 @@ def test_without_them_all_else_is_the_same(source: str, product: str, tmp_path: 
     assert {path for path in whole.keys() - plain.keys() if "/b" in path} == LAYERS
     for path, values in plain.items():
         np.testing.assert_array_equal(values, whole[path], err_msg=path)
+
+
+def test_the_noise_follows_the_interpolation_of_l1c(source: str, product: str, tmp_path: Path) -> None:
+    """Weights that are the same everywhere say the same as their mean alone; others say so pixel by pixel."""
+    named, layered = (str(tmp_path / f"{name}.zarr") for name in ("named", "layered"))
+    attrs = dict(zarr.open_group(source, mode="r").attrs["s2dask"])  # type: ignore[call-overload]
+    for url, more in ((named, {}), (layered, {"noise_gain": True})):
+        shutil.copytree(source, url)
+        set_attributes(url, {"s2dask": attrs | {"mean_noise_gain": 0.8} | more})
+    for name in CORRECTED:
+        path, shape = noise_gain_path(band(name).resolution, name), model.GRID.shape(band(name).resolution)
+        gain = np.full(shape, 0.8, np.float32)
+        gain[:, : shape[1] // 4] = 0.3
+        zarr.open_group(layered, mode="r+").create_array(path, data=gain)
+    made = []
+    for url in (named, layered):
+        make_surface(url, f"{url}_l2a", None, Blocking(3000, 3000))
+        made.append(_arrays(f"{url}_l2a"))
+    usual, part = _arrays(product), model.GRID.shape(10)[1] // 4
+    for path in LAYERS:
+        if path.endswith("systematic"):
+            np.testing.assert_array_equal(made[0][path], made[1][path])
+            np.testing.assert_array_equal(made[0][path], usual[path])
+    path = uncertainty_path("B08", "random")
+    np.testing.assert_array_equal(made[0][path][:, part:], made[1][path][:, part:])
+    own, mean, little = (arrays[path][:, :part].astype(float) for arrays in (usual, made[0], made[1]))
+    some = (own > 10) & (mean < 255)
+    assert some.mean() > 0.5
+    # what is noise of the counts is a share of all: the rest is their rounding
+    ratio = (np.square(mean) - np.square(own))[some].mean() / (np.square(mean) - np.square(little))[some].mean()
+    assert ratio == pytest.approx((0.8 - NOISE_FACTOR**2) / (0.8 - 0.3), abs=0.03)
 
 
 @pytest.mark.parametrize("form", ["eopf", "geozarr"])
