@@ -7,7 +7,6 @@ Edges of fields are steps too, often larger than that of the detectors: few pixe
 them, and the median of the rows passes over those. Rows lie as far apart as makes them independent.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -25,10 +24,12 @@ HALF: Final = {10: 2, 20: 1, 60: 1}
 """Pixels on each side of a seam, by resolution."""
 SMALLEST: Final = 200
 """Least mean of both sides: darker ground has no step that a share of it could tell [1e-4]."""
-STEP_BIN: Final = 0.002
-"""Width of a class of the steps of rows, the middle one around zero [1] ..."""
-STEP_BINS: Final = 401
-"""... and their number: a larger step is an edge of the landscape."""
+STEP_SCALE: Final = 0.01
+"""Classes of the steps of rows are even in ``asinh(step / STEP_SCALE)``: fine around zero, coarse where few lie [1]."""
+STEP_CLASSES: Final = 6
+"""Classes in one unit of it, and ..."""
+STEP_BINS: Final = 53
+"""... in all: a step beyond 0.41 is an edge of the landscape."""
 ENOUGH: Final = 30
 """Rows that a step is told from."""
 MARGIN: Final = 3.0
@@ -65,7 +66,6 @@ def _step(values, footprint, x, half, smallest):  # type: ignore[no-untyped-def]
 def _seams(values, footprint, row, column, row_step, cell, half, smallest, out):  # type: ignore[no-untyped-def]
     """Count, by the lower of the two detectors, the steps over their seam."""
     rows, columns = values.shape
-    middle = STEP_BINS // 2
     for r in range((-row) % row_step, rows, row_step):
         for start in range(0, columns - 1, STRIDE):
             # detectors are far wider than this: most pixels are passed over at a time
@@ -77,8 +77,10 @@ def _seams(values, footprint, row, column, row_step, cell, half, smallest, out):
                 if a == b or min(a, b) == 0 or (column + x - half) // cell != (column + x + half - 1) // cell:
                     continue
                 step = _step(values[r], footprint[r], x, half, smallest)
-                if step == step and abs(step) < STEP_BIN * middle:
-                    out[min(a, b), middle + np.int64(round((step if b > a else -step) / STEP_BIN))] += 1
+                if step == step:
+                    k = np.int64(round(STEP_CLASSES * np.arcsinh((step if b > a else -step) / STEP_SCALE)))
+                    if abs(k) <= STEP_BINS // 2:
+                        out[min(a, b), STEP_BINS // 2 + k] += 1
 
 
 @kernel
@@ -115,7 +117,7 @@ def seam_record(
     counts = np.zeros((256, STEP_BINS), np.int64)
     step, cell, half = ROW_STEP // resolution, LATTICE // resolution, HALF[resolution]
     _seams(values, footprint, *origin, step, cell, half, SMALLEST, counts)
-    return {f"{prefix}.seam{d:02d}_{k:03d}": float(counts[d, k]) for d, k in np.argwhere(counts)}
+    return {f"{prefix}.seam{d:02d}_{k:02d}": float(counts[d, k]) for d, k in np.argwhere(counts)}
 
 
 def level_record(values: NDArray[np.uint16], resolution: int, origin: tuple[int, int], prefix: str) -> dict[str, float]:
@@ -125,23 +127,22 @@ def level_record(values: NDArray[np.uint16], resolution: int, origin: tuple[int,
     return {f"{prefix}.level{k:02d}": float(counts[k]) for k in np.flatnonzero(counts)}
 
 
-def _middle(values: NDArray[np.float64], counts: NDArray[np.float64], width: float) -> float:
-    """Return the median of counted classes in ascending order, spread evenly over their width."""
-    before = np.cumsum(counts) - counts
-    at = int(np.flatnonzero(before <= counts.sum() / 2)[-1])
-    return float(values[at] + width * ((counts.sum() / 2 - before[at]) / counts[at] - 0.5))
+def _middle(edges: NDArray[np.float64], counts: NDArray[np.float64]) -> float:
+    """Return the median of counted classes between edges, each spread evenly."""
+    total = np.concatenate([[0.0], np.cumsum(counts)])
+    return float(np.interp(total[-1] / 2, total, edges))
 
 
-def _step_of(classes: Mapping[int, float]) -> tuple[float, float]:
+def _step_of(counts: NDArray[np.float64]) -> tuple[float, float]:
     """Return the step of a seam and its standard error [1] from the number of rows in each class."""
-    counts = np.array([classes[k] for k in sorted(classes)])
-    values = STEP_BIN * (np.array(sorted(classes)) - STEP_BINS // 2)
-    step = _middle(values, counts, STEP_BIN)
-    away = np.abs(values - step)
-    order = np.argsort(away, kind="stable")
-    # no less than the rounding to a class
-    spread = max(1.4826 * _middle(away[order], counts[order], 0.0), STEP_BIN / 12**0.5)
-    return step, float(1.2533 * spread / counts.sum() ** 0.5)
+    edges = STEP_SCALE * np.sinh((np.arange(STEP_BINS + 1) - STEP_BINS / 2) / STEP_CLASSES)
+    step = _middle(edges, counts)
+    # as many rows lie within the median distance as without: those below its upper end less those below its lower end
+    below = np.concatenate([[0.0], np.cumsum(counts)])
+    away = np.linspace(0.0, float(edges[-1]), 2048)
+    within = np.interp(step + away, edges, below) - np.interp(step - away, edges, below)
+    spread = 1.4826 * float(away[min(int(np.searchsorted(within, 0.5 * below[-1])), away.size - 1)])
+    return step, 1.2533 * spread / float(below[-1]) ** 0.5
 
 
 def take_steps(record: dict[str, float], prefix: str) -> dict[int, tuple[float, float]]:
@@ -152,12 +153,12 @@ def take_steps(record: dict[str, float], prefix: str) -> dict[int, tuple[float, 
     The standard error of a median is 1.2533 standard deviations over the root of the number; the standard deviation is
     1.4826 times the median distance from the median, which some edges of the landscape do not touch.
     """
-    mark, found = f"{prefix}.seam", dict[int, dict[int, float]]()
+    mark, found = f"{prefix}.seam", dict[int, NDArray[np.float64]]()
     for name in [name for name in record if name.startswith(mark)]:
         detector, at = name.removeprefix(mark).split("_")
-        found.setdefault(int(detector), {})[int(at)] = record.pop(name)
-    enough = {d: classes for d, classes in sorted(found.items()) if sum(classes.values()) >= ENOUGH}
-    return {d: (100.0 * step, 100.0 * error) for d, (step, error) in ((d, _step_of(c)) for d, c in enough.items())}
+        found.setdefault(int(detector), np.zeros(STEP_BINS))[int(at)] = record.pop(name)
+    steps = {d: _step_of(counts) for d, counts in sorted(found.items()) if counts.sum() >= ENOUGH}
+    return {d: (100.0 * step, 100.0 * error) for d, (step, error) in steps.items()}
 
 
 def take_levels(record: dict[str, float], prefix: str) -> tuple[float, float] | None:

@@ -1,5 +1,6 @@
 """Measured quality of an L1C tile: what its blocks add up while they have the images, and what the tile makes of it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -34,8 +35,10 @@ GEOLOCATION: Final = "location"
 """Prefix of its patches in a record."""
 MASK: Final = 60
 """Resolution of the mask of clouds [m]."""
+_PART: Final = re.compile(r"\.(?:(?:patch|seam|level)\d|own_max$)")
 
 Counts = NDArray[np.uint16]
+Parts = dict[str, dict[str, float]]
 
 
 def _with_data(values: Counts, places: Sequence[tuple[int, slice, slice]]) -> dict[int, NDArray[np.float32]]:
@@ -170,22 +173,32 @@ def cover_record(
     return out
 
 
-def _cover(record: dict[str, float]) -> dict[int, tuple[frozenset[int], float]]:
-    """Take the patches under cloud, and the share with ground of their own, out of a record, by resolution."""
-    return {
-        r: (take_clouds(record, f"r{r}m", (edge * r / MASK) ** 2), record.pop(f"r{r}m.own_max", 1.0))
-        for r, edge in EDGE.items()
-    }
+def _cover(parts: Parts) -> dict[int, tuple[frozenset[int], float]]:
+    """Take the patches under cloud, and the share with ground of their own, by resolution."""
+    out = {}
+    for r, edge in EDGE.items():
+        part = parts.get(f"r{r}m", {})
+        share = part.pop(f"r{r}m.own_max", 1.0)
+        out[r] = take_clouds(part, f"r{r}m", (edge * r / MASK) ** 2), share
+    return out
 
 
-def _band_shifts(record: dict[str, float], bands: Sequence[str]) -> dict[str, float]:
+def _parts(record: dict[str, float]) -> Parts:
+    """Take what indicators are made of out of a record, by what stands before the last dot of its name."""
+    out: Parts = {}
+    for name in [name for name in record if _PART.search(name)]:
+        out.setdefault(name.rpartition(".")[0], {})[name] = record.pop(name)
+    return out
+
+
+def _band_shifts(parts: Parts, bands: Sequence[str]) -> dict[str, float]:
     """Return the shifts of bands, in pixels of the coarser band of the pair, and the largest of all."""
-    out, worst, cover = dict[str, float](), -1.0, _cover(record)
+    out, worst, cover = dict[str, float](), -1.0, _cover(parts)
     for name in bands:
         prefix, resolution = name.lower(), band(name).resolution
         for key, what, own in ((prefix, "band_shift", resolution), (f"{prefix}.between", "cross_shift", MASK)):
             cloudy, share = cover[own]
-            found = median_shift(take_shifts(record, key, cloudy), own / resolution, share)
+            found = median_shift(take_shifts(parts.get(key, {}), key, cloudy), own / resolution, share)
             if found is not None:
                 y, x, scatter, count = found
                 size = float(np.hypot(y, x))
@@ -195,15 +208,16 @@ def _band_shifts(record: dict[str, float], bands: Sequence[str]) -> dict[str, fl
     return out | ({"band_shift": worst} if worst >= 0 else {})
 
 
-def _steps_and_levels(record: dict[str, float], bands: Sequence[str]) -> dict[str, float]:
+def _steps_and_levels(parts: Parts, bands: Sequence[str]) -> dict[str, float]:
     out, steps = dict[str, float](), list[tuple[float, float]]()
     for name in bands:
         prefix = name.lower()
-        found = take_steps(record, prefix)
+        part = parts.get(prefix, {})
+        found = take_steps(part, prefix)
         for d, (step, error) in found.items():
             out |= {f"d{d:02d}.{prefix}.detector_step": step, f"d{d:02d}.{prefix}.detector_step_error": error}
             steps.append((abs(step), max(abs(step) - MARGIN * error, 0.0)))
-        level = take_levels(record, prefix)
+        level = take_levels(part, prefix)
         if level is not None:
             out |= {f"{prefix}.darkest_reflectance": level[0], f"{prefix}.negative_percentage": level[1]}
     if steps:
@@ -279,7 +293,9 @@ def tile_indicators(record: dict[str, float]) -> dict[str, float]:
     record : dict
         Changed in place.
     """
-    bands = list(BANDS)
-    out = _band_shifts(record, bands) | _steps_and_levels(record, bands) | _holes(record, bands)
-    out |= location_error(take_shifts(record, GEOLOCATION), float(band(GEOLOCATION_BAND).resolution))
+    bands, parts = list(BANDS), _parts(record)
+    out = _band_shifts(parts, bands) | _steps_and_levels(parts, bands) | _holes(record, bands)
+    out |= location_error(
+        take_shifts(parts.get(GEOLOCATION, {}), GEOLOCATION), float(band(GEOLOCATION_BAND).resolution)
+    )
     return {name: round(value, 6) for name, value in out.items()}
