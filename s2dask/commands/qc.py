@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from s2dask.commands import qc_geolocation, qc_trend
+from s2dask.commands import qc_geolocation, qc_mtf, qc_trend
 
 if TYPE_CHECKING:
     from s2dask.qc.engine import ItemReport
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="qc", help="Quality control of products.", no_args_is_help=True)
 app.add_typer(qc_trend.app)
 qc_geolocation.register(app)
+qc_mtf.register(app)
 
 EXIT: Final = {"PASSED": 0, "FAILED": 8, "ERROR": 9}
 """Exit code by the worst concluding check."""
