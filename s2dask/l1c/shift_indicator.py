@@ -7,6 +7,7 @@ Clouds lie tens of metres apart in two bands, as their height wants it. The mask
 is counted over each patch, and the tile leaves out those that are cloudy.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -200,9 +201,11 @@ def cloud_record(
     """
     out = {}
     for rank, corner in enumerate(corners):
-        ends = ((int(a) - o, int(np.ceil(a + edge)) - o) for a, o in zip(corner, origin, strict=True))
-        y, x = (slice(max(start, 0), max(stop, 0)) for start, stop in ends)
-        count = np.count_nonzero(cloudy[y, x])
+        ends = ((int(a) - o, math.ceil(a + edge) - o) for a, o in zip(corner, origin, strict=True))
+        (top, bottom), (left, right) = ends
+        if bottom <= 0 or right <= 0 or top >= cloudy.shape[0] or left >= cloudy.shape[1]:
+            continue
+        count = np.count_nonzero(cloudy[max(top, 0) : bottom, max(left, 0) : right])
         if count:
             out[f"{prefix}.patch{rank:04d}_cloud"] = float(count)
     return out
