@@ -6,8 +6,11 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 SCRIPT = Path(__file__).resolve().parents[1] / "deploy" / "ceph" / "rgw.sh"
@@ -25,6 +28,25 @@ def _free_ports(number: int) -> list[int]:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [int(one.getsockname()[1]) for one in sockets]
+
+
+class _Overloaded(BaseHTTPRequestHandler):
+    """Answers 503, as a gateway does that has too much to do."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - of the base
+        """Say nothing."""
+
+    def _refuse(self) -> None:
+        body = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+        self.send_response(503)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _refuse  # noqa: N815 - of the base
 
 
 @dataclass(frozen=True)
@@ -76,7 +98,14 @@ class Ceph:
         self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
+        """End the gateway as a power cut does; nobody listens at its address then."""
         self._signal(signal.SIGKILL)
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", self.port)):
+                return
+            time.sleep(0.02)
+        raise TimeoutError("the gateway does not go")
 
     def revive(self) -> None:
         """Start the gateway again; what it has acknowledged is in the store behind it."""
@@ -88,6 +117,31 @@ class Ceph:
                 return
             time.sleep(0.1)
         raise TimeoutError("the gateway does not come back")
+
+    @contextlib.contextmanager
+    def overloaded(self) -> Iterator[None]:
+        """Have every request be answered with 503 SlowDown, by a stand-in at the gateway's address."""
+        self.kill()
+        door = ThreadingHTTPServer(("127.0.0.1", self.port), _Overloaded)
+        thread = threading.Thread(target=door.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield
+        finally:
+            door.shutdown()
+            thread.join()
+            door.server_close()
+            self.revive()
+
+    @contextlib.contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Have the key be refused (403)."""
+        admin = ["radosgw-admin", "-c", str(self.folder / "ceph.conf"), "user"]
+        subprocess.run([*admin, "suspend", "--uid", "s2"], check=True, capture_output=True)
+        try:
+            yield
+        finally:
+            subprocess.run([*admin, "enable", "--uid", "s2"], check=True, capture_output=True)
 
     def poor_user(self, name: str, objects: int) -> tuple[str, str]:
         """Make a user who may have so many objects and no more; return key and secret."""

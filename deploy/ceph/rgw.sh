@@ -80,7 +80,11 @@ start() {
   ceph-mon -c "$conf" -i a "${who[@]}"
   # it makes its files, then waits for a key that nothing asks for: the limit ends it
   timeout 20 ceph-osd -c "$conf" -i 0 --mkfs --osd-uuid "$(cat /proc/sys/kernel/random/uuid)" > /dev/null 2>&1 || true
-  ceph-osd -c "$conf" -i 0 "${who[@]}" > /dev/null
+  # it may ask before it has heard which cluster it is in, is told "wrong fsid", and ends: then it is started again
+  for _ in $(seq 5); do
+    if ceph-osd -c "$conf" -i 0 "${who[@]}" > /dev/null; then break; fi
+    sleep 0.5
+  done
   timeout 60 radosgw -c "$conf" -n client.rgw "${who[@]}" || { stop; fail "no gateway: see $folder/log"; }
   for _ in $(seq 300); do
     if (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null; then break; fi

@@ -20,7 +20,13 @@ Name = Annotated[str, typer.Argument(help="Campaign.")]
 LedgerUrl = Annotated[str, typer.Option("--ledger", help="File or postgresql:// URL of the ledger.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 Source = Annotated[str, typer.Argument(help="Archive: folder or URL of sessions, L1B and L1C SAFE, at any depth.")]
-Out = Annotated[str, typer.Option("--out", "-o", help="Delivery folder.")]
+Out = Annotated[str, typer.Option("--out", "-o", help="Delivery folder, or s3://bucket/prefix.")]
+WorkFolder = Annotated[
+    str | None,
+    typer.Option(
+        "--work", metavar="FOLDER", help="Local folder of the working stores, seen by all workers; default: OUT/.work."
+    ),
+]
 Units = Annotated[list[str] | None, typer.Option("--unit", help="Only this unit; may be given again.")]
 Orbits = Annotated[list[int] | None, typer.Option("--orbit", help="Only this orbit, relative or absolute.")]
 Tiles = Annotated[list[str] | None, typer.Option("--tile", help="Only this tile; may be given again.")]
@@ -65,18 +71,19 @@ def _area(text: str | None) -> str | list[float] | None:
 
 
 def _made(
-    name: str, source: str, out: str, unit: list[str] | None, orbit: list[int] | None, tile: list[str] | None,
-    aoi: str | None, period: str | None, to: str, baseline: str | None, aux: str | None, gipps: str | None, keep: bool,
-    options: list[str] | None, ledger: str | None,
+    name: str, source: str, out: str, work: str | None, unit: list[str] | None, orbit: list[int] | None,
+    tile: list[str] | None, aoi: str | None, period: str | None, to: str, baseline: str | None, aux: str | None,
+    gipps: str | None, keep: bool, options: list[str] | None, ledger: str | None,
 ) -> "Campaign":  # fmt: skip
     from s2dask.production.campaign import Campaign
 
     told: dict[str, Any] = {} if baseline is None else {"baseline": baseline}
     dates = None if period is None else period.partition("/")
     return Campaign(
-        name, source=source, deliver=out, unit=unit or (), orbits=orbit or (), tiles=tile or (), aoi=_area(aoi),
-        period=None if dates is None else (dates[0], dates[2]), levels=("L1C", "L2A") if to == "L2A" else (to,),
-        aux=aux, gipps=gipps, keep=keep, ledger=ledger, **told, **_options(options),
+        name, source=source, deliver=out, work=work, unit=unit or (), orbits=orbit or (), tiles=tile or (),
+        aoi=_area(aoi), period=None if dates is None else (dates[0], dates[2]),
+        levels=("L1C", "L2A") if to == "L2A" else (to,), aux=aux, gipps=gipps, keep=keep, ledger=ledger, **told,
+        **_options(options),
     )  # fmt: skip
 
 
@@ -124,9 +131,9 @@ def _write(sheet: Any, path: Path | None) -> None:
 
 @app.command()
 def plan(
-    name: Name, source: Source, out: Out = "products", unit: Units = None, orbit: Orbits = None, tile: Tiles = None,
-    aoi: Aoi = None, period: Period = None, to: To = "L2A", baseline: Baseline = None, aux: Aux = None,
-    gipps: Gipps = None, options: Set = None, cores: Cores = None,
+    name: Name, source: Source, out: Out = "products", work: WorkFolder = None, unit: Units = None,
+    orbit: Orbits = None, tile: Tiles = None, aoi: Aoi = None, period: Period = None, to: To = "L2A",
+    baseline: Baseline = None, aux: Aux = None, gipps: Gipps = None, options: Set = None, cores: Cores = None,
     price: Annotated[float | None, typer.Option(help="Of a core hour: tell what it costs.")] = None,
     as_json: AsJson = False,
     html: Annotated[Path | None, typer.Option(help="Page to write.")] = None,
@@ -138,7 +145,7 @@ def plan(
     from s2dask.production.campaign_page import duration
 
     made = _made(
-        name, source, out, unit, orbit, tile, aoi, period, to, baseline, aux, gipps, True, options, None
+        name, source, out, work, unit, orbit, tile, aoi, period, to, baseline, aux, gipps, True, options, None
     ).plan()  # fmt: skip
     _write(made.sheet(), html)
     if as_json:
@@ -159,15 +166,17 @@ def plan(
 
 @app.command()
 def submit(
-    name: Name, source: Source, out: Out = "products", unit: Units = None, orbit: Orbits = None, tile: Tiles = None,
-    aoi: Aoi = None, period: Period = None, to: To = "L2A", baseline: Baseline = None, aux: Aux = None,
-    gipps: Gipps = None, keep: Keep = True, options: Set = None,
-    ledger: Annotated[str | None, typer.Option(help="File or URL; default: in the delivery folder.")] = None,
+    name: Name, source: Source, out: Out = "products", work: WorkFolder = None, unit: Units = None,
+    orbit: Orbits = None, tile: Tiles = None, aoi: Aoi = None, period: Period = None, to: To = "L2A",
+    baseline: Baseline = None, aux: Aux = None, gipps: Gipps = None, keep: Keep = True, options: Set = None,
+    ledger: Annotated[str | None, typer.Option(help="File or URL; default: in the folder --work, or --out.")] = None,
     priority: Annotated[int, typer.Option(help="The larger goes first; nominal production has 100.")] = 10,
     max_cores: Cores = None, workers: Workers = None, scheduler: Scheduler = None, lease: Lease = 60.0,
 ) -> None:  # fmt: skip
     """Run a campaign; one that was killed goes on with `resume`."""
-    made = _made(name, source, out, unit, orbit, tile, aoi, period, to, baseline, aux, gipps, keep, options, ledger)
+    made = _made(
+        name, source, out, work, unit, orbit, tile, aoi, period, to, baseline, aux, gipps, keep, options, ledger
+    )
     typer.echo(made.plan().headline())
     _work(made, "submit", workers, scheduler, priority=priority, max_cores=max_cores, lease=lease)
 

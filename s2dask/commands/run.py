@@ -20,7 +20,13 @@ FAILED = 9
 
 Source = Annotated[str, typer.Argument(help="CADU session (folder or URL), or an L1B or L1C SAFE (folder or zip).")]
 To = Annotated[str, typer.Option(help="Last level: L0, L1A, L1B, L1C or L2A.")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for products and working stores.")]
+Out = Annotated[str, typer.Option("--out", "-o", help="Where products appear: folder, or s3://bucket/prefix.")]
+WorkFolder = Annotated[
+    str | None,
+    typer.Option(
+        "--work", metavar="FOLDER", help="Local folder of the working stores, seen by all workers; default: OUT/.work."
+    ),
+]
 Tile = Annotated[str | None, typer.Option(help="Only this tile, e.g. 28SCB.")]
 Window = Annotated[str | None, typer.Option(help="x0,y0,width,height [m] inside the tile, multiples of 60.")]
 Aux = Annotated[str | None, typer.Option(help="Folder of GIPPs, DEM, geoid, IERS and meteo; default: SESSION/aux.")]
@@ -48,9 +54,7 @@ Safe = Annotated[bool, typer.Option("--safe", help="With --to L0, L1A or L1B: de
 Profile = Annotated[
     str, typer.Option(help="Coding of a tile's images: s2-strict as ESA's, s2-fast (BYPASS) or htj2k (Part 15).")
 ]
-ZarrForm = Annotated[
-    str, typer.Option(help="Of a tile's Zarr: eopf as ESA's, or geozarr with shards and overviews.")
-]
+ZarrForm = Annotated[str, typer.Option(help="Of a tile's Zarr: eopf as ESA's, or geozarr with shards and overviews.")]
 Interpolation = Annotated[
     str | None,
     typer.Option(
@@ -79,9 +83,7 @@ Uncertainty = Annotated[
 Policy = Annotated[
     str, typer.Option(help="A product of which a concluding check fails: withhold it, or deliver and flag it.")
 ]
-Checklists = Annotated[
-    str | None, typer.Option(help="Checklist file of your own (TOML) in place of that of s2dask.")
-]
+Checklists = Annotated[str | None, typer.Option(help="Checklist file of your own (TOML) in place of that of s2dask.")]
 QualityStore = Annotated[
     str | None, typer.Option(help="Store of indicators that every product goes to (folder or URL): see `qc trend`.")
 ]
@@ -117,7 +119,8 @@ def _corner(text: str | None) -> tuple[int, int, int, int] | None:
 def run(
     source: Source,
     to: To = "L2A",
-    out: Out = Path("products"),
+    out: Out = "products",
+    work: WorkFolder = None,
     tile: Tile = None,
     window: Window = None,
     aux: Aux = None,
@@ -163,8 +166,8 @@ def run(
         typer.echo(f"dashboard {client.dashboard_link}")
         with terminal() as listener:
             summary = run_chain(
-                source, to=to, out=str(out), tile=tile, window=corner, aux=aux, client=client, listener=listener,
-                allow_gaps=allow_gaps, follow=follow, keep=keep, unit=unit, orbit=orbit,
+                source, to=to, out=out, scratch=work, tile=tile, window=corner, aux=aux, client=client,
+                listener=listener, allow_gaps=allow_gaps, follow=follow, keep=keep, unit=unit, orbit=orbit,
                 datatake_type=f"INS-{datatake_type.upper().removeprefix('INS-')}",
                 formats=("zarr", "safe") if safe else ("zarr",), jp2_profile=jp2_profile, zarr_form=zarr_form,
                 resampling=how, corrections=light, quality_policy=quality_policy, checklists=checklists,

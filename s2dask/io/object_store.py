@@ -6,8 +6,9 @@ import base64
 import errno
 import hashlib
 import logging
+import time
 import uuid
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Final, TypeVar
@@ -23,6 +24,12 @@ SLOWEST: Final = 1e6
 """Rate at which data are expected to move at the least [B/s]."""
 _BULK: Final = 600.0
 """Longest time of an operation on many objects, such as the removal of a tree [s]."""
+PATIENCE: Final = 120.0
+"""Time that a store which is away, overloaded or refuses us is waited for, before what depends on it fails [s]."""
+_LONGEST: Final = 15.0
+"""Between two tries of a store that is waited for [s]."""
+_PASSING: Final = frozenset({403, 408, 429, 500, 502, 503, 504})
+"""HTTP status of what may be over in a while: keys run out and are renewed, too."""
 _REFUSED: Final = 412
 """HTTP status of a request whose condition is not met."""
 _NOT_IMPLEMENTED: Final = 501
@@ -101,6 +108,40 @@ def http_status(error: BaseException) -> int:
     """Return the HTTP status of a request that a store refused, 0 where there was no answer."""
     response = getattr(error.__cause__, "response", None) or {}
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def passes(error: BaseException) -> bool:
+    """Return whether what a store failed of may be over in a while."""
+    if isinstance(error, ConnectionError | TimeoutError) or http_status(error) in _PASSING:
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.EIO
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return "BotoCoreError" in names and "NoCredentialsError" not in names
+
+
+def patiently(act: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
+    """Do something with a store, again and again while it fails of what may pass, and return what it returns.
+
+    Parameters
+    ----------
+    act : callable
+        Harmless when it is repeated.
+    what : str
+        For the log.
+    patience : float
+        After so long the failure stands [s]; 0: at once.
+    """
+    until, pause = time.monotonic() + patience, 1.0
+    while True:
+        try:
+            return act()
+        except Exception as error:
+            if not passes(error) or time.monotonic() + pause > until:
+                raise
+            _log.warning("%s: %s; again in %.0f s", what, error, pause)
+        time.sleep(pause)
+        pause = min(2.0 * pause, _LONGEST)
 
 
 def _split(path: str) -> tuple[str, str]:
@@ -212,12 +253,17 @@ def publication_caps(fs: S3FileSystem, root: str) -> ObjectStoreCaps:
     fs : S3FileSystem
     root : str
         ``bucket/prefix`` below which products are published.
+
+    Raises
+    ------
+    ConfigurationError
+    InputMissing
+        Without the bucket.
+    OSError
+        Of a store that does not answer or refuses the key (HTTP 403): that may pass.
     """
     try:
         caps = _capabilities(fs, root)
-    except PermissionError as error:
-        remedy = "look at the key, and at what it may do in this bucket"
-        raise ConfigurationError(f"the store refuses us: {error}", f"s3://{root}", remedy) from error
     except FileNotFoundError as error:
         raise InputMissing("no such bucket", f"s3://{root}", "make it, or name another") from error
     except Exception as error:

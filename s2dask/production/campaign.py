@@ -26,7 +26,7 @@ from s2dask.production.progress import Listener
 from s2dask.production.work import Work
 
 LEDGER: Final = ".campaigns.db"
-"""In the delivery folder, where no other ledger is named."""
+"""In the folder of the working stores, or that of the delivery, where no other ledger is named."""
 _VERSION: Final = "s2dask"
 
 
@@ -39,7 +39,9 @@ class Campaign:
     source : str
         Folder or fsspec URL: CADU sessions, L1B and L1C products in SAFE form, at any depth.
     deliver : str
-        Local delivery folder.
+        Delivery folder, local or ``s3://bucket/prefix``.
+    work : str, optional
+        Local folder of the working stores, seen by all workers; default: ``.work`` of a local delivery folder.
     unit : str or sequence of str, optional
         ``S2A`` …; default: all.
     orbits : sequence of int
@@ -59,7 +61,7 @@ class Campaign:
     keep : bool
         Keep the working stores, of which a fork makes what it changes; else they go with the end of each session.
     ledger : str, optional
-        File or URL; default: a file in the delivery folder.
+        File or URL; default: a file in the folder of the working stores, if that is given, or of the delivery.
     costs : CostModel, optional
         Of `s2dask.graph.cost_history.calibrated_costs`.
     **options
@@ -74,16 +76,17 @@ class Campaign:
         orbits: Sequence[int] = (), tiles: Sequence[str] = (), aoi: str | Sequence[float] | None = None,
         period: tuple[str | datetime, str | datetime] | None = None, levels: Sequence[str] = ("L1C", "L2A"),
         baseline: str = THIS_BASELINE, aux: str | None = None, gipps: str | None = None, keep: bool = True,
-        ledger: str | None = None, costs: CostModel | None = None, **options: Any,
+        ledger: str | None = None, costs: CostModel | None = None, work: str | None = None, **options: Any,
     ) -> None:  # fmt: skip
         units = (unit,) if isinstance(unit, str) else tuple(unit or ())
         area = aoi if isinstance(aoi, str) or aoi is None else tuple(float(v) for v in aoi)
         dates = None if period is None else (str(period[0]), str(period[1]))
         self.request = Request(
-            name=name, source=source, deliver=deliver, unit=units, orbits=tuple(orbits), tiles=tuple(tiles), aoi=area,
-            period=dates, levels=tuple(levels), baseline=baseline, aux=aux, gipps=gipps, keep=keep, options=options,
+            name=name, source=source, deliver=deliver, work=work, unit=units, orbits=tuple(orbits), tiles=tuple(tiles),
+            aoi=area, period=dates, levels=tuple(levels), baseline=baseline, aux=aux, gipps=gipps, keep=keep,
+            options=options,
         )  # fmt: skip
-        self.url = str(Path(deliver) / LEDGER) if ledger is None else ledger
+        self.url = str(self.request.home / LEDGER) if ledger is None else ledger
         self._costs = costs
         self._planned: CampaignPlan | None = None
         self._book: Ledger | None = None
@@ -92,7 +95,9 @@ class Campaign:
     @classmethod
     def of(cls, request: Request, ledger: str, costs: CostModel | None = None) -> Self:
         """Return the campaign of a request."""
-        campaign = cls(request.name, source=request.source, deliver=request.deliver, ledger=ledger, costs=costs)
+        campaign = cls(
+            request.name, source=request.source, deliver=request.deliver, work=request.work, ledger=ledger, costs=costs
+        )  # fmt: skip
         campaign.request = request
         return campaign
 
@@ -321,7 +326,7 @@ class Campaign:
         ConfigurationError
             For a baseline that this version does not make, and another delivery folder: the stores are there.
         """
-        if "deliver" in changes:
+        if {"deliver", "work"} & changes.keys():
             remedy = "leave it out: products have names of their own"
             raise ConfigurationError("a fork works in the stores of its campaign", name, remedy)
         request = self.request.changed(name, changes)

@@ -23,7 +23,7 @@ THIS_BASELINE: Final = f"N{BASELINE}"
 """Processing baseline that this version of s2dask makes."""
 CYCLE: Final = 143
 """Relative orbits: a larger number is an absolute orbit."""
-_OWN: Final = ("source", "to", "out", "tile", "aux", "ledger", "keep", "unit", "orbit", "follow", "blocking")
+_OWN: Final = ("source", "to", "out", "scratch", "tile", "aux", "ledger", "keep", "unit", "orbit", "follow", "blocking")
 """Attributes of an order that the campaign settles itself."""
 
 
@@ -61,7 +61,9 @@ class Request:
     source : str
         Folder or fsspec URL: sessions, L1B and L1C products in SAFE form, at any depth below it.
     deliver : str
-        Local delivery folder; the working stores lie in ``.work`` below it.
+        Delivery folder, local or ``s3://bucket/prefix``.
+    work : str, optional
+        Local folder of the working stores; default: ``.work`` of a local delivery folder.
     unit : tuple of str
         Units; empty: all.
     orbits : tuple of int
@@ -91,6 +93,7 @@ class Request:
     name: str
     source: str
     deliver: str = "products"
+    work: str | None = None
     unit: tuple[str, ...] = ()
     orbits: tuple[int, ...] = ()
     tiles: tuple[str, ...] = ()
@@ -153,13 +156,18 @@ class Request:
         """Return what is asked of the run of one source."""
         tile = self.tiles[0] if len(self.tiles) == 1 else None
         order = Order(
-            source=source, to=self.to, out=self.deliver, aux=self.aux, keep=True, unit=unit, tile=tile,
-            **self._options(),
+            source=source, to=self.to, out=self.deliver, scratch=self.work, aux=self.aux, keep=True, unit=unit,
+            tile=tile, **self._options(),
         )  # fmt: skip
         return order if self.gipps is None else replace(order, aux=str(self._view(order)))
 
     def _view(self, order: Order) -> Path:
-        return Path(self.deliver) / ".campaign" / self.name / ("aux" if self.aux else order.work.name)
+        return self.home / ".campaign" / self.name / ("aux" if self.aux else order.work.name)
+
+    @property
+    def home(self) -> Path:
+        """Local folder of what a campaign keeps beside its products."""
+        return Path(self.work or self.deliver)
 
     def prepare(self, source: str) -> None:
         """Lay out the auxiliary files of a source with the GIPPs of the campaign in the place of theirs, as links."""

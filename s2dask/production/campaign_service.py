@@ -3,12 +3,13 @@
 import shutil
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from threading import Thread
 from typing import Final
 
 from distributed import Client
 
+from s2dask.io.object_store import patiently
+from s2dask.io.storage import is_s3
 from s2dask.production.campaign_cluster import cores_of, some_workers
 from s2dask.production.campaign_queue import CampaignQueue
 from s2dask.production.campaign_request import Request
@@ -17,6 +18,7 @@ from s2dask.production.ledger import Retry
 from s2dask.production.progress import Listener, Silent
 from s2dask.production.runner import Runner
 from s2dask.production.work import Work
+from s2dask.release.publish_objects import check_store
 
 LEASE: Final = 60.0
 """A unit whose service is silent for so long goes to another [s]."""
@@ -50,12 +52,14 @@ class Service:
         """Begin; see `s2dask.production.campaign.Campaign.submit`."""
         request = self._request
         runner = Runner(some_workers(client, max_cores), listener or Silent())
-        Path(request.deliver).mkdir(parents=True, exist_ok=True)
+        request.home.mkdir(parents=True, exist_ok=True)
+        if is_s3(request.deliver):
+            patiently(lambda: check_store(request.deliver), request.deliver)
         self._queue = CampaignQueue.of(self._url, request.name, abreast, self._clear, retry=RETRY)
         cores = min(cores_of(client), max_cores or cores_of(client))
         dispatcher = Dispatcher(
             self._queue, runner, self._works, None, width=cores + 2, lease=lease,
-            failures=Path(request.deliver) / ".failures",
+            failures=request.home / ".failures",
         )  # fmt: skip
         self._thread = Thread(target=self._drain, args=(dispatcher,), name=f"campaign {request.name}", daemon=True)
         self._thread.start()
@@ -72,7 +76,8 @@ class Service:
         """Let the working stores of a session go that is done."""
         if self._request.keep or self._queue is None or self._queue.summary(run)["state"] != "SUCCESS":
             return
-        shutil.rmtree(Path(self._request.deliver) / ".work" / run.partition("/")[2], ignore_errors=True)
+        stores = self._request.order(self._request.source).work.with_name(run.partition("/")[2])
+        shutil.rmtree(stores, ignore_errors=True)
 
     @property
     def alive(self) -> bool:

@@ -15,8 +15,9 @@ from s2dask.errors import ConfigurationError, InputMissing
 from s2dask.graph.cost_history import Sample, add_run
 from s2dask.graph.tasks import Outcome
 from s2dask.graph.unit import Unit
+from s2dask.io.object_store import patiently
 from s2dask.io.safe_l1b import is_l1b_safe
-from s2dask.io.storage import exists
+from s2dask.io.storage import exists, is_s3
 from s2dask.production.dispatch import Dispatcher
 from s2dask.production.failure import read_bundle
 from s2dask.production.ledger import FINISHED, Ledger, Retry
@@ -33,6 +34,7 @@ from s2dask.production.trace import Trace
 from s2dask.production.unit_table import session_unit, units_at_once
 from s2dask.production.virtual_strip import run_clean
 from s2dask.production.work import Context, Work, join
+from s2dask.release.publish_objects import check_store
 
 WORKS: Final[Mapping[str, Work]] = {
     "SESSION": run_session, "L0": run_packets, "L1A": run_granules, "L1B": run_granules, "STRIP": close,
@@ -139,7 +141,7 @@ def run(
         name = _begin(ledger, order, root)
         workers = max(len(runner.client.scheduler_info(n_workers=-1)["workers"]), 1)
         dispatcher = Dispatcher(
-            ledger, runner, WORKS, name, width=units_at_once(workers), failures=Path(order.out) / ".failures",
+            ledger, runner, WORKS, name, width=units_at_once(workers), failures=order.failures,
             trace=None if order.trace is None else Trace(order.trace), connection=connection,
             measure=None if order.history is None else lambda unit, done: samples.extend(samples_of_unit(unit, done)),
         )  # fmt: skip
@@ -148,7 +150,7 @@ def run(
         summary = _summary(dispatcher, ledger, name)
     # what was finished is worth going on with
     if not order.keep and not (summary.failed and dispatcher.told):
-        _clear(order.work)
+        _clear(order)
     if summary.failed and not summary.products and dispatcher.errors:
         raise next(iter(dispatcher.errors.values()))
     if summary.unseen and not summary.products and not summary.withheld:
@@ -182,15 +184,21 @@ def _begin(ledger: Ledger, order: Order, root: Unit) -> str:
 
 
 def _prepare(order: Order) -> None:
-    """Make the folder of the working stores; what a run that did not end has left there is gone on with."""
+    """Make the folder of the working stores; what a run that did not end has left there is gone on with.
+
+    A delivery folder that nothing can be delivered to is refused before anything is made for it.
+    """
+    if is_s3(order.out):
+        patiently(lambda: check_store(order.out), order.out)
     if not order.keep and order.ledger is None and not (order.work / LEDGER).is_file():
         shutil.rmtree(order.work, ignore_errors=True)
     order.work.mkdir(parents=True, exist_ok=True)
 
 
-def _clear(work: Path) -> None:
+def _clear(order: Order) -> None:
+    work = order.work
     shutil.rmtree(work, ignore_errors=True)
-    if work.parent.is_dir() and not any(work.parent.iterdir()):
+    if order.scratch is None and work.parent.is_dir() and not any(work.parent.iterdir()):
         work.parent.rmdir()
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, Self, get_args
 
 from s2dask.errors import ConfigurationError, InputMissing
 from s2dask.io.grids import TileGrid
-from s2dask.io.storage import is_local
+from s2dask.io.storage import is_local, is_s3
 from s2dask.l0.datatake import KINDS, NOMINAL
 from s2dask.l2a.options import DEFAULT, Corrections
 from s2dask.production.blocks import Blocking
@@ -35,7 +35,10 @@ class Order:
         whose type has fewer levels (`s2dask.l0.datatake.levels_of`) ends at its last; L1A is made when it is that, or
         named.
     out : str
-        Local delivery folder. Nothing is visible in it before it is whole.
+        Delivery folder, local or ``s3://bucket/prefix``. Nothing is visible in it before it is whole.
+    scratch : str, optional
+        Local folder, seen by all workers, of the working stores; default: ``.work`` of a local delivery folder. Best on
+        its file system, so that what is delivered need not be copied.
     tile, window : optional
         Only this tile, or a window (x0, y0, width, height) [m] of it.
     aux : str, optional
@@ -43,8 +46,8 @@ class Order:
     blocking : Blocking, optional
         How tiles are cut; the result does not depend on it.
     keep : bool
-        Keep working stores and packets in ``.work`` of the delivery folder: a run that is repeated decodes only files
-        that are new since, and moves only the packets that these change.
+        Keep working stores and packets: a run that is repeated decodes only files that are new since, and moves only
+        the packets that these change.
     allow_gaps : bool
         Go on without files that a DSIB announces and that are not there; what is lost is counted and flagged.
     follow : float, optional
@@ -86,6 +89,7 @@ class Order:
     source: str
     to: str = "L2A"
     out: str = "products"
+    scratch: str | None = None
     tile: str | None = None
     window: Window | None = None
     aux: str | None = None
@@ -119,6 +123,7 @@ class Order:
         if self.resampling != USUAL and self.to not in ("L1C", "L2A"):
             raise ConfigurationError(f"nothing is resampled up to {self.to}", "--interpolation, --cut, --noise-gain")
         check_form(self.zarr_form)
+        self._check_places()
         self._check_split()
         if self.quality_policy not in get_args(QualityPolicy):
             raise ConfigurationError(f"no policy {self.quality_policy}", "--quality-policy", "withhold or flag")
@@ -131,6 +136,15 @@ class Order:
             raise ConfigurationError(f"{self.follow} s", "--follow", "a number of seconds above 0")
         if self.follow is not None and self.is_safe:
             raise ConfigurationError("a product does not arrive", "--follow", "it is for CADU sessions")
+
+    def _check_places(self) -> None:
+        if not is_local(self.out) and not is_s3(self.out):
+            raise ConfigurationError("deliveries are folders, local or s3://", "--out", f"not {self.out}")
+        if self.scratch is not None and not is_local(self.scratch):
+            raise ConfigurationError("working stores are local", "--work", f"name a folder, not {self.scratch}")
+        if self.scratch is None and not is_local(self.out):
+            remedy = "give --work a local folder that all workers see, with room for the working stores"
+            raise ConfigurationError(f"no place for the working stores of {self.out}", "--work", remedy)
 
     def _check_split(self) -> None:
         if self.split is None:
@@ -171,7 +185,13 @@ class Order:
         """Folder of the working stores of this source."""
         # of zip://folder::file:///session.zip it is the last part that tells sessions apart
         stem = PurePosixPath(self.source.split("::")[-1].rstrip("/")).stem
-        return Path(self.out) / ".work" / (stem or "session")
+        home = Path(self.out) / ".work" if self.scratch is None else Path(self.scratch)
+        return home / (stem or "session")
+
+    @property
+    def failures(self) -> Path:
+        """Folder for what is needed to see a failure again."""
+        return Path(self.scratch or self.out) / ".failures"
 
     def aux_folder(self) -> str:
         """Return the folder of auxiliary files of a session."""

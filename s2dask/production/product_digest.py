@@ -1,14 +1,13 @@
 """The digest of a delivered product: over its pixels alone, so that two runs that made the same compare equal."""
 
 import hashlib
-import json
 import re
-from pathlib import Path
 from typing import Final
 
+from s2dask.io.object_store import patiently
 from s2dask.production.ledger import Product
 from s2dask.production.work import Made
-from s2dask.release.publish import MANIFEST
+from s2dask.release.publish import files_of
 
 _MOMENT: Final = re.compile(r"\d{8}T\d{6}")
 _PIXELS: Final = re.compile(r".*(\.jp2|\.bin|/c(/\d+)+)")
@@ -25,11 +24,10 @@ def product_of(made: Made, baseline: str) -> Product:
     made : Made
     baseline : str
     """
-    path = Path(made.url)
-    files = json.loads((path.parent / MANIFEST).read_text("utf-8"))["files"]
-    mine = [file for file in files if str(file["path"]).startswith(f"{path.name}/")]
+    files, within = patiently(lambda: files_of(made.url), made.url), f"{made.url.rsplit('/', 1)[-1]}/"
+    mine = [file for file in files if str(file["path"]).startswith(within)]
     pixels = sorted(
-        (_MOMENT.sub("", str(file["path"]).removeprefix(f"{path.name}/")), str(file["sha256"]))
+        (_MOMENT.sub("", str(file["path"]).removeprefix(within)), str(file["sha256"]))
         for file in mine
         if _PIXELS.fullmatch(str(file["path"])) and _TEXT not in str(file["path"])
     )

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from s2dask.graph.unit import Unit
+from s2dask.io.object_store import patiently
 from s2dask.io.storage import exists
 from s2dask.production.ledger import Ledger, Result
 from s2dask.production.marks import marked
@@ -30,7 +32,7 @@ def _stands(unit: Unit, told: Mapping[str, Any]) -> bool:
     if store is not None:
         return marked(str(unit.spec[store]), unit.name) == unit.identity
     stores = told["stores"].values() if unit.kind == "STRIP" else ()
-    return all(exists(url) for url in (*told["paths"], *stores))
+    return all(patiently(partial(exists, url), url) for url in (*told["paths"], *stores))
 
 
 def needed(ledger: Ledger, units: Sequence[Unit]) -> list[Unit]:

@@ -1,6 +1,6 @@
 """The units of a datastrip: its packets are moved, its granules made, its store closed, judged and delivered."""
 
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from s2dask.graph.tasks import TaskGraph
 from s2dask.production import levels
@@ -107,5 +107,4 @@ def _deliver_l0(context: Context) -> Done:
 
 
 def _products(paths: list[str], level: str) -> tuple[Made, ...]:
-    found = [Path(path) for path in paths]
-    return tuple(Made(p.name, level, str(p)) for p in found if p.suffix in (".SAFE", ".zarr"))
+    return tuple(Made(PurePosixPath(p).name, level, p) for p in paths if p.endswith((".SAFE", ".zarr")))

@@ -3,7 +3,7 @@
 import shutil
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from s2dask.errors import ConfigurationError
@@ -73,9 +73,7 @@ def _deliver(context: Context, told: Told, results: Mapping[str, dict[str, Any]]
     for level, ref in zip(passed, refs, strict=True):
         paths = [str(path) for path in outcomes[ref.key].result]
         told.paths.extend(paths)
-        made.extend(
-            Made(Path(p).name, level, p, name) for p in paths if p.endswith((".SAFE", ".zarr"))
-        )
+        made.extend(Made(PurePosixPath(p).name, level, p, name) for p in paths if p.endswith((".SAFE", ".zarr")))
     return tuple(made)
 
 

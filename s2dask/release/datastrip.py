@@ -11,6 +11,7 @@ import zarr
 from numpy.typing import NDArray
 
 from s2dask.errors import ConfigurationError
+from s2dask.io.object_store import PATIENCE
 from s2dask.io.storage import zarr_store
 from s2dask.io.template import set_attributes
 from s2dask.release.name_form import parse_iso
@@ -93,7 +94,7 @@ def release_datastrip(
         builders.append(safe)
     if "zarr" in formats:
         builders.append(link)
-    delivered = publish(builders, f"{delivery.rstrip('/')}/{name}")
+    delivered = publish(builders, f"{delivery.rstrip('/')}/{name}", room=Path(zarr_url).parent, patience=PATIENCE)
     if "zarr" in formats:
         shutil.rmtree(zarr_url)  # after it: who is killed before finds the store again
     return delivered

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from s2dask.errors import ConfigurationError, InputMissing
 from s2dask.io.storage import is_local, is_s3
-from s2dask.release.publish_objects import publish_objects, verify_objects
+from s2dask.release.publish_objects import publish_objects, read_manifest, verify_objects
 from s2dask.release.safe_manifest import checksum
 
 Builder = Callable[[Path], object]
@@ -109,9 +109,28 @@ def put(build: Builder, target: str | Path) -> Path:
     return path
 
 
+def files_of(product: str) -> list[dict[str, Any]]:
+    """Return path, size [bytes] and SHA-256 of the files of the delivery that a product is in, from its manifest.
+
+    Parameters
+    ----------
+    product : str
+        One of the paths that `publish` has returned.
+    """
+    if is_s3(product):
+        manifest = read_manifest(product.rsplit("/", 2)[0])
+        if manifest is None:
+            raise InputMissing("no manifest.json", product, "what is published has one")
+    else:
+        manifest = json.loads((Path(product).parent / MANIFEST).read_text("utf-8"))
+    files: list[dict[str, Any]] = manifest["files"]
+    return files
+
+
 def publish(
-    builders: Sequence[Builder], delivery: str | Path, job: str | None = None, fence: int | str = 0
-) -> list[str]:
+    builders: Sequence[Builder], delivery: str | Path, job: str | None = None, fence: int | str = 0,
+    room: Path | None = None, patience: float = 0.0,
+) -> list[str]:  # fmt: skip
     """Build products and make them visible in one step.
 
     Parameters
@@ -123,6 +142,8 @@ def publish(
         ``s3://bucket/out/NAME``, for which see `s2dask.release.publish_objects`.
     job, fence : optional
         Name of the unit of work and token of its attempt, for the notes of an S3 store.
+    room, patience : optional
+        Of an S3 store: where it is built, and how long the store is waited for [s].
 
     Returns
     -------
@@ -142,7 +163,7 @@ def publish(
                 build(folder)
             return file_list(folder)
 
-        return publish_objects(build_all, str(delivery), job, fence)
+        return publish_objects(build_all, str(delivery), job, fence, room, patience)
     if not is_local(str(delivery)):
         raise ConfigurationError("deliveries are folders, local or s3://", str(delivery), "name one of those")
     target = Path(str(delivery).removeprefix("file://")).absolute()

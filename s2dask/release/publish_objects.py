@@ -12,20 +12,25 @@ or not at all. While an attempt is under way ``.staging/<job>/<fence>.json`` say
 import errno
 import hashlib
 import json
+import logging
+import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from s2dask.errors import ConfigurationError, InputMissing
-from s2dask.io.object_store import publication_caps, put_if_absent
+from s2dask.io.object_store import http_status, patiently, publication_caps, put_if_absent
 from s2dask.io.storage import filesystem
 
+_log = logging.getLogger(__name__)
+_FORBIDDEN: Final = 403
 MANIFEST: Final = "manifest.json"
 STAGING: Final = ".staging"
 STALE: Final = timedelta(hours=24)
@@ -144,9 +149,41 @@ def _upload(folder: Path, files: Files, attempt: Attempt) -> None:
             pass
 
 
+def check_store(root: str) -> None:
+    """Refuse a folder ``s3://bucket/out`` that nothing can be published in, before anything is made for it.
+
+    Raises
+    ------
+    ConfigurationError
+        For a key that the store refuses, and a store that overwrites.
+    InputMissing
+        Without the bucket.
+    """
+    fs, path = filesystem(root)
+    try:
+        publication_caps(fs, path)
+    except OSError as error:
+        if http_status(error) != _FORBIDDEN:
+            raise
+        remedy = "look at the key, and at what it may do in this bucket"
+        raise ConfigurationError(f"the store refuses us: {error}", root, remedy) from error
+
+
+@contextmanager
+def _room(url: str, room: Path | None) -> Iterator[Path]:
+    """Yield an empty folder to build a delivery in; what a killed attempt at the same has left there goes."""
+    name = url.rstrip("/").rpartition("/")[2]
+    if room is not None:
+        for left in room.glob(f".{name}.*.part"):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(".part", f".{name}.", room, ignore_cleanup_errors=True) as made:
+        yield Path(made)
+
+
 def publish_objects(
-    build: Callable[[Path], Files], url: str, job: str | None = None, fence: int | str = 0
-) -> list[str]:
+    build: Callable[[Path], Files], url: str, job: str | None = None, fence: int | str = 0, room: Path | None = None,
+    patience: float = 0.0,
+) -> list[str]:  # fmt: skip
     """Build products in a local folder and publish them in an S3 store.
 
     Parameters
@@ -159,6 +196,10 @@ def publish_objects(
         Name of the unit of work; default: one of its own.
     fence : int or str
         Token of its attempt.
+    room : Path, optional
+        Folder to build it in, where what is there can be linked; default: that of the system for temporary files.
+    patience : float
+        How long a store that is away or refuses us is waited for [s]: what is built is not built again.
 
     Returns
     -------
@@ -171,29 +212,33 @@ def publish_objects(
     manifest gets no answer, whether it came through is not known: nothing is removed then, and the next attempt finds
     the product, or makes it.
     """
+    with _room(url, room) as folder:
+        files = build(folder)
+        return patiently(lambda: _publish(folder, files, url, job, str(fence)), f"publication of {url}", patience)
+
+
+def _publish(folder: Path, files: Files, url: str, job: str | None, fence: str) -> list[str]:
+    """Lay down what is built and make it the product, unless it is there."""
     fs, path = filesystem(url)
     caps = publication_caps(fs, path.rpartition("/")[0])
     begun, token = time.monotonic(), uuid.uuid4().hex[:12]
-    attempt = Attempt(url, job or token, str(fence), token)
-    with tempfile.TemporaryDirectory(prefix="s2dask-publish-") as made:
-        folder = Path(made)
-        files = build(folder)
-        products = sorted(p.name for p in folder.iterdir())
-        there = _settled(url, read_manifest(url), files)
-        if there is not None:
-            return there
-        note = {"delivery": path, "generation": token, "capabilities": caps.as_dict()}
-        fs.pipe_file(attempt.note, json.dumps(note).encode())
-        try:
-            _upload(folder, files, attempt)
-            wrong = differences(url, token, files)
-            if wrong:
-                raise OSError(errno.EIO, f"{len(wrong)} objects are not what was sent: {wrong[0]}", url)
-            if time.monotonic() - begun > _AT_MOST:
-                raise TimeoutError(errno.ETIMEDOUT, f"took more than {_AT_MOST / 3600:.0f} h", url)
-        except BaseException:
-            _forget(attempt)
-            raise
+    attempt = Attempt(url, job or token, fence, token)
+    products = sorted(p.name for p in folder.iterdir())
+    there = _settled(url, read_manifest(url), files)
+    if there is not None:
+        return there
+    note = {"delivery": path, "generation": token, "capabilities": caps.as_dict()}
+    fs.pipe_file(attempt.note, json.dumps(note).encode())
+    try:
+        _upload(folder, files, attempt)
+        wrong = differences(url, token, files)
+        if wrong:
+            raise OSError(errno.EIO, f"{len(wrong)} objects are not what was sent: {wrong[0]}", url)
+        if time.monotonic() - begun > _AT_MOST:
+            raise TimeoutError(errno.ETIMEDOUT, f"took more than {_AT_MOST / 3600:.0f} h", url)
+    except BaseException:
+        _forget(attempt)
+        raise
     content = {"products": products, "bytes": sum(f["bytes"] for f in files), "generation": token, "files": files}
     if not put_if_absent(fs, f"{path}/{MANIFEST}", json.dumps(content, indent=1).encode()):
         found = read_manifest(url)
@@ -212,8 +257,8 @@ def _forget(attempt: Attempt) -> None:
         if fs.exists(attempt.folder):
             fs.rm(attempt.folder, recursive=True)
         fs.rm(attempt.note)
-    except OSError:
-        return
+    except Exception as error:  # noqa: BLE001 - what it failed of is on its way up already
+        _log.warning("%s: not cleared up: %s", attempt.folder, error)
 
 
 @dataclass(frozen=True, slots=True)

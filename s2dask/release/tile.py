@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from s2dask.errors import InputMissing
+from s2dask.io.object_store import PATIENCE
 from s2dask.release.eopf_form import ZarrForm, check_form
 from s2dask.release.jpeg2000 import Profile
 from s2dask.release.picture import has_colour, write_rgb, write_scl
@@ -103,7 +104,8 @@ class Prepared:
     Attributes
     ----------
     folder : str
-        With ``<name>.SAFE``, its JPEG 2000 files only, and ``<name>.zarr``; on the file system of the delivery.
+        With ``<name>.SAFE``, its JPEG 2000 files only, and ``<name>.zarr``; best on the file system of the delivery,
+        which then links them.
     counts : sequence of Counts
         What `TileRelease.write_piece` returned for its files.
     """
@@ -165,7 +167,8 @@ def release_tile(what: TileRelease, delivery: str, prepared: Prepared | None = N
         partial(_safe, what, prepared), partial(_zarr, what, prepared), *pictures.values(),
         lambda folder: write_stac(item, folder / f"{name}.json"),
     ]  # fmt: skip
-    return publish(builders, f"{delivery.rstrip('/')}/{name}")
+    room = None if prepared is None else Path(prepared.folder)
+    return publish(builders, f"{delivery.rstrip('/')}/{name}", room=room, patience=PATIENCE)
 
 
 def release_l1c(

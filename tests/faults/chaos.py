@@ -24,11 +24,13 @@ import psutil
 from postgres_server import Postgres
 
 from s2dask.cluster.environment import THREADS
+from s2dask.io.object_store import patiently
+from s2dask.io.storage import filesystem, is_s3
 from s2dask.production.ledger import DONE, REUSED, Ledger
-from s2dask.release.publish import verify
+from s2dask.release.publish import MANIFEST, verify
 
 FAULTS = ("worker", "nanny", "scheduler", "client", "connection", "database", "disk")
-"""What can happen to a machine; the network of an S3 store is `Ceph`'s."""
+"""What can happen to a machine; `chaos_store` has what can to a store."""
 _GONE_FOR_GOOD = 9
 _TOO_OFTEN = 12
 """A client may end by itself, as where its ledger is away for long; its supervisor starts it again."""
@@ -178,7 +180,7 @@ class Machine:
 
     def _fill(self, seconds: float) -> None:
         """Fill the disk of the run to its last byte, and make room after a while."""
-        ballast = Path(self.order["out"]).parent / "ballast"
+        ballast = Path(self.order.get("scratch") or self.order["out"]).parent / "ballast"
         try:
             with ballast.open("wb") as file, contextlib.suppress(OSError):
                 while True:
@@ -206,13 +208,21 @@ class Machine:
         while time.monotonic() < until:
             time.sleep(0.05)
 
-    def visible(self) -> list[Path]:
-        """Return the deliveries that can be seen; each has to be whole."""
+    def visible(self) -> list[str]:
+        """Return the manifests of the deliveries that can be seen; each has to be whole."""
+        if is_s3(self.order["out"]):
+            fs, path = filesystem(self.order["out"])
+            return patiently(lambda: [self._whole(f"s3://{name}") for name in sorted(fs.glob(f"{path}/*/{MANIFEST}"))],
+                             "look", 20.0)  # fmt: skip
         out = Path(self.order["out"])
         found = sorted(p for p in out.iterdir() if not p.name.startswith(".")) if out.is_dir() else []
-        for product in found:
-            assert verify(product) == [], product
-        return found
+        return [self._whole(str(product / MANIFEST)) for product in found]
+
+    def _whole(self, manifest: str) -> str:
+        delivery = manifest.removesuffix(f"/{MANIFEST}")
+        assert verify(delivery) == [], delivery
+        fs, path = filesystem(manifest)
+        return str(fs.cat_file(path).decode())
 
     def run(self, kills: Sequence[str] = (), pause: tuple[float, float] = (0.5, 3.0), patience: float = 600.0) -> int:
         """Run to the end while pieces die in this order; return how many died before the end."""

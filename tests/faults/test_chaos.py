@@ -5,22 +5,29 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ceph_server import Ceph
+from ceph_server import absent as absent_programs
 from chaos import FAULTS, Account, Machine, small_disk
+from chaos_store import STORE_FAULTS, make_bucket, store_faults
 from postgres_server import Postgres, absent
 
 from s2dask.cluster.connect import open_client
 from s2dask.cluster.watch import Limits, hung_tasks
 from s2dask.graph.tasks import TaskGraph
 from s2dask.graph.unit import Unit
+from s2dask.io.object_store import DeadlineS3
+from s2dask.io.storage import filesystem, is_s3
 from s2dask.production.dispatch import Dispatcher
 from s2dask.production.failure import read_bundle
 from s2dask.production.ledger import DEAD, DONE, Ledger, Retry
 from s2dask.production.runner import Runner
 from s2dask.production.work import Context, Done, Told
+from s2dask.release.publish_objects import reap
 from s2dask.simulate.comparison import Truth
 from s2dask.simulate.options import SimulationOptions
 from s2dask.simulate.session import simulate
@@ -50,6 +57,24 @@ def postgres() -> Iterator[Postgres]:
         server.stop()
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph | None]:
+    """Return an S3 server that the environment speaks for, None where none can be started."""
+    if absent_programs():
+        yield None
+        return
+    server = Ceph.start(tmp_path_factory.mktemp("ceph"))
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in server.environment.items():
+                patch.setenv(name, value)
+            DeadlineS3.clear_instance_cache()
+            yield server
+    finally:
+        server.stop()
+        DeadlineS3.clear_instance_cache()
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Return a small disk for root, a folder for others."""
@@ -69,10 +94,15 @@ def _order(session: Path, out: Path, ledger: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _remote(order: dict[str, Any], bucket: str) -> dict[str, Any]:
+    """Return an order that delivers to a store and works where it would have delivered to."""
+    make_bucket(f"s3://{bucket}")
+    return order | {"out": f"s3://{bucket}/out", "scratch": order["out"]}
+
+
 def _files(machine: Machine) -> dict[str, str]:
     """Return the digest of every file that was delivered."""
-    told = [json.loads((product / "manifest.json").read_text()) for product in machine.visible()]
-    return {file["path"]: file["sha256"] for one in told for file in one["files"]}
+    return {file["path"]: file["sha256"] for one in machine.visible() for file in json.loads(one)["files"]}
 
 
 @pytest.fixture(scope="module")
@@ -99,10 +129,16 @@ def _check(machine: Machine, ledger: str, calm: dict[str, str]) -> None:
     assert repr(account.products) == calm["products"], machine.history
     assert set(account.states) == {DONE}, account.states
     assert _files(machine) | {"products": calm["products"]} == calm
+    if is_s3(out := machine.order["out"]):
+        fs, path = filesystem(out)
+        delivered = {f"s3://{name.rpartition('/')[0]}" for name in fs.glob(f"{path}/*/manifest.json")}
+        assert reap(out, delivered, timedelta(0)).unknown == ()
+        assert len(fs.find(path)) == len(calm)  # the files, and a manifest in the place of "products"
 
 
-def _faults() -> tuple[str, ...]:
-    return FAULTS if os.geteuid() == 0 else tuple(name for name in FAULTS if name != "disk")
+def _faults(store: Ceph | None = None) -> tuple[str, ...]:
+    mine = FAULTS if os.geteuid() == 0 else tuple(name for name in FAULTS if name != "disk")
+    return mine if store is None else (*mine, *STORE_FAULTS)
 
 
 @pytest.mark.slow
@@ -120,16 +156,40 @@ def test_each_piece_dies_once(session: Path, postgres: Postgres, disk: Path, tmp
 
 
 @pytest.mark.slow
+@pytest.mark.row("OPS-21")
+def test_a_store_that_fails_in_every_way(
+    session: Path, postgres: Postgres, disk: Path, tmp_path: Path, calm: Any, store: Ceph | None
+) -> None:
+    if store is None:
+        pytest.skip(f"no {', '.join(absent_programs())}: deploy/ceph/rgw.sh --install")
+    ledger = postgres.create()
+    order = _remote(_order(session, disk / "products", ledger), "every-way")
+    machine = Machine(tmp_path / "log", order, 3, postgres, store_faults(store, order["out"]))
+    # the last of them waits for the delivery, and so do those after it
+    kills = [name for name in STORE_FAULTS if name.endswith("delivery")] * 2 + ["store refuses", "store overloaded"]
+    try:
+        assert machine.run(kills, pause=(0.3, 0.8)) >= 1
+        _check(machine, ledger, calm)
+    finally:
+        machine.stop()
+        print(Account.of(ledger).attempts, machine.history)  # noqa: T201
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(3 * 3600)
 @pytest.mark.row("OPS-21", "OPS-31")
-def test_a_hundred_deaths(session: Path, postgres: Postgres, tmp_path: Path, calm: Any) -> None:
+def test_a_hundred_deaths(session: Path, postgres: Postgres, tmp_path: Path, calm: Any, store: Ceph | None) -> None:
     deaths, seed = 0, 0
     while deaths < KILLS:
         seed += 1
         ledger = postgres.create()
         with small_disk(tmp_path / f"disk-{seed}", DISK) if os.geteuid() == 0 else _folder(tmp_path, seed) as disk:
-            machine = Machine(tmp_path / f"log-{seed}", _order(session, disk / "products", ledger), seed, postgres)
-            kills = [machine.random.choice(_faults()) for _ in range(min(25, KILLS - deaths))]
+            order = _order(session, disk / "products", ledger)
+            order = order if store is None else _remote(order, f"deaths-{seed}")
+            machine = Machine(tmp_path / f"log-{seed}", order, seed, postgres)
+            if store is not None:
+                machine.more.update(store_faults(store, order["out"]))
+            kills = [machine.random.choice(_faults(store)) for _ in range(min(25, KILLS - deaths))]
             try:
                 deaths += machine.run(kills, patience=1800.0)
                 _check(machine, ledger, calm)
