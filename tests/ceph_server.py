@@ -119,6 +119,15 @@ class Ceph:
         raise TimeoutError("the gateway does not come back")
 
     @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """Have the gateway be dead."""
+        self.kill()
+        try:
+            yield
+        finally:
+            self.revive()
+
+    @contextlib.contextmanager
     def overloaded(self) -> Iterator[None]:
         """Have every request be answered with 503 SlowDown, by a stand-in at the gateway's address."""
         self.kill()

@@ -2,8 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from ceph_server import Ceph
 
@@ -19,15 +18,6 @@ def _for(random_: random.Random) -> float:
     return random_.uniform(0.3, 3.0)
 
 
-@contextmanager
-def _dead(ceph: Ceph) -> Iterator[None]:
-    ceph.kill()
-    try:
-        yield
-    finally:
-        ceph.revive()
-
-
 def store_faults(ceph: Ceph, out: str) -> dict[str, Callable[[random.Random], None]]:
     """Return what can happen by name.
 
@@ -39,7 +29,7 @@ def store_faults(ceph: Ceph, out: str) -> dict[str, Callable[[random.Random], No
     """
 
     def dead(chance: random.Random) -> None:
-        with _dead(ceph):
+        with ceph.away():
             time.sleep(_for(chance))
 
     def frozen(chance: random.Random) -> None:

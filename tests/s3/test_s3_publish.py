@@ -1,5 +1,6 @@
 """Publication in a real S3 store: whole or not at all, whatever becomes of the server, the key or the other one."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -25,7 +26,7 @@ from s2dask.io.object_store import DeadlineS3, ObjectStoreCaps
 from s2dask.io.storage import filesystem, zarr_store
 from s2dask.release import publish_objects
 from s2dask.release.publish import publish, verify
-from s2dask.release.publish_objects import read_manifest, reap
+from s2dask.release.publish_objects import check_store, read_manifest, reap
 from s2dask.release.tile import release_l1c
 
 pytestmark = pytest.mark.slow  # the server takes 12 s to start
@@ -204,9 +205,14 @@ def test_a_wrong_key_is_refused(bucket: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "guess")
     DeadlineS3.clear_instance_cache()
     with pytest.raises(ConfigurationError, match="the store refuses us"):
+        check_store(f"{bucket}/out")
+    with pytest.raises(PermissionError):
         publish([files()], f"{bucket}/out/d")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "S2SECRET")
     DeadlineS3.clear_instance_cache()
+    check_store(f"{bucket}/out")
+    with pytest.raises(InputMissing, match="no such bucket"):
+        check_store("s3://another-bucket/out")
     with pytest.raises(InputMissing, match="no such bucket"):
         publish([files()], "s3://another-bucket/out/d")
     assert objects(bucket) == set()
@@ -281,3 +287,50 @@ def test_a_server_that_goes_away_half_way(bucket: str, ceph: Ceph, how: str, mon
         manifest["generation"], "manifest.json",
     }  # fmt: skip
     assert json.dumps(manifest)
+
+
+@pytest.mark.parametrize(
+    ("fault", "when"),
+    [("dead", "_put_file"), ("refusing", "differences"), ("dead", "put_if_absent"), ("overloaded", "put_if_absent")],
+)
+def test_a_store_that_is_away(bucket: str, ceph: Ceph, fault: str, when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it goes while objects are laid down, before they are read again, or before the manifest."""
+    url, built, away = f"{bucket}/out/d", [], contextlib.ExitStack()
+    faults = {"dead": ceph.away, "overloaded": ceph.overloaded, "refusing": ceph.refusing}
+    gone = threading.Event()
+
+    def go() -> None:
+        if not gone.is_set():
+            gone.set()
+            away.enter_context(faults[fault]())
+            threading.Timer(4.0, away.close).start()
+
+    if when == "_put_file":
+        put = DeadlineS3._put_file
+
+        async def put_file(self: DeadlineS3, source: str, target: str, **kwargs: Any) -> None:
+            if target.endswith("/1"):
+                go()
+            await put(self, source, target, **kwargs)
+
+        monkeypatch.setattr(DeadlineS3, "_put_file", put_file)
+    else:
+        act: Callable[..., Any] = getattr(publish_objects, when)
+        monkeypatch.setattr(publish_objects, when, lambda *given: (go(), act(*given))[1])
+    DeadlineS3.clear_instance_cache()
+
+    def build(folder: Path) -> None:
+        built.append(folder)
+        files()(folder)
+
+    products = publish([build], url, patience=60.0)
+    assert gone.is_set()
+    assert len(built) == 1
+    assert verify(url) == []
+    assert len(products) == 2
+    reap(f"{bucket}/out", stale=timedelta(0))
+    manifest = read_manifest(url)
+    assert manifest is not None
+    assert objects(bucket) == {
+        "out/d/manifest.json", *(f"out/d/{manifest['generation']}/product.zarr/c/{k}" for k in range(3)),
+    }  # fmt: skip
