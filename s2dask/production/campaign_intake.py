@@ -14,6 +14,7 @@ from s2dask.production.campaign_work import TERMS
 from s2dask.production.ledger import PAUSED, RUNNING, Ledger
 from s2dask.production.order import Order
 from s2dask.production.tile_work import import_unit, l1c_unit
+from s2dask.production.unit_cost import priced_root
 from s2dask.production.unit_table import session_unit
 
 
@@ -36,7 +37,8 @@ def told_of(request: Request, planned: Planned) -> dict[str, Any]:
 
 def root_of(request: Request, planned: Planned, priority: int) -> Unit:
     """Return the first unit of a run: it calls for the others."""
-    unit, wanted = _bare_root(planned, request.order(planned.source.url)), request.wanted()
+    order, wanted = request.order(planned.source.url), request.wanted()
+    unit = priced_root(_bare_root(planned, order), order)
     terms = {
         "tiles": None if wanted is None else sorted(wanted), "gipps": sorted({one.id for one in planned.frozen}),
     }  # fmt: skip

@@ -17,6 +17,7 @@ from s2dask.production.marks import mark, unmark
 from s2dask.production.order import Order
 from s2dask.production.setting import open_gipps
 from s2dask.production.tile_work import run_import, run_tile
+from s2dask.production.unit_cost import priced
 from s2dask.production.work import Context, Done, Work
 
 TERMS: Final = "campaign"
@@ -79,7 +80,7 @@ def _children(context: Context, done: Done) -> Done:
         else:
             spec = {**unit.spec, "l1c": _store(unit, str(context.work))}
             children.append(replace(unit, name=_name(unit), kind="L1C", spec=spec))
-    return replace(done, children=tuple(children))
+    return replace(done, children=priced(children, order))
 
 
 def _session(context: Context) -> Done:

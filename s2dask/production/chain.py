@@ -14,7 +14,7 @@ from s2dask.cluster.connect import Connection
 from s2dask.errors import ConfigurationError, InputMissing
 from s2dask.graph.cost_history import Sample, add_run
 from s2dask.graph.tasks import Outcome
-from s2dask.graph.unit import Unit
+from s2dask.graph.unit import TASK_BUDGET, Unit
 from s2dask.io.object_store import patiently
 from s2dask.io.safe_l1b import is_l1b_safe
 from s2dask.io.storage import exists, is_s3
@@ -31,6 +31,7 @@ from s2dask.production.standing import needed
 from s2dask.production.strip_work import close, run_granules, run_packets
 from s2dask.production.tile_work import import_unit, l1c_unit, run_import, run_tile
 from s2dask.production.trace import Trace
+from s2dask.production.unit_cost import priced_root
 from s2dask.production.unit_table import session_unit, units_at_once
 from s2dask.production.virtual_strip import run_clean
 from s2dask.production.work import Context, Work, join
@@ -102,8 +103,9 @@ class Summary:
 
 
 def run(
-    source: str, *, client: Client | Connection, listener: Listener | None = None, retry: Retry = RETRY, **asked: Any
-) -> Summary:
+    source: str, *, client: Client | Connection, listener: Listener | None = None, retry: Retry = RETRY,
+    room: int = TASK_BUDGET, **asked: Any,
+) -> Summary:  # fmt: skip
     """Process a session or a real L1B or L1C product and deliver what comes of it.
 
     A run that was killed is gone on with, and one that failed repeated: what was finished stands.
@@ -118,6 +120,8 @@ def run(
     listener : Listener, optional
     retry : Retry
         How often units that fail by chance are tried.
+    room : int
+        Tasks that the scheduler may hold; a unit that has more goes alone.
     **asked
         The other attributes of `Order`: ``to``, ``out``, ``aux``, ``keep``, ``follow`` …
 
@@ -141,7 +145,7 @@ def run(
         name = _begin(ledger, order, root)
         workers = max(len(runner.client.scheduler_info(n_workers=-1)["workers"]), 1)
         dispatcher = Dispatcher(
-            ledger, runner, WORKS, name, width=units_at_once(workers), failures=order.failures,
+            ledger, runner, WORKS, name, width=units_at_once(workers), room=room, failures=order.failures,
             trace=None if order.trace is None else Trace(order.trace), connection=connection,
             measure=None if order.history is None else lambda unit, done: samples.extend(samples_of_unit(unit, done)),
         )  # fmt: skip
@@ -167,8 +171,9 @@ def _keep_costs(order: Order, run: str, samples: Sequence[Sample]) -> None:
 def _root(order: Order) -> Unit:
     """Return the first unit of a run: it calls for the others."""
     if not order.is_safe:
-        return session_unit(shared={"order": order.spec()} | ({} if order.follow else {"of": stamp(order)}))
-    return import_unit(order) if is_l1b_safe(order.source) else l1c_unit(order)
+        shared = {"order": order.spec()} | ({} if order.follow else {"of": stamp(order)})
+        return priced_root(session_unit(shared=shared), order)
+    return priced_root(import_unit(order) if is_l1b_safe(order.source) else l1c_unit(order), order)
 
 
 def _begin(ledger: Ledger, order: Order, root: Unit) -> str:

@@ -51,7 +51,7 @@ class Dispatcher:
     width : int
         Units side by side; each hands over some ten to some hundred tasks.
     room : int
-        Tasks that the scheduler may hold.
+        Tasks that the scheduler may hold of units that run side by side; one that has more goes alone.
     failures : Path or None
         Folder for what is needed to see a bug again.
     trace : Trace or None
@@ -108,6 +108,8 @@ class Dispatcher:
             pending = self.ledger.pending(self.run)
             if pending.over:
                 return False
+            if pending.ready and self._claim(pool, alone=True):
+                return True
             time.sleep(POLL if pending.due is None else min(max(pending.due - time.time(), 0.01), POLL))
             return True
         ended, _ = wait(self._flying, timeout=POLL, return_when=FIRST_COMPLETED)
@@ -146,14 +148,17 @@ class Dispatcher:
             _log.warning("dead, and their units taken over: %s", ", ".join(dead))
             self.ledger.disown(dead)
 
-    def _claim(self, pool: ThreadPoolExecutor) -> None:
-        free = self.width - len(self._flying)
+    def _claim(self, pool: ThreadPoolExecutor, *, alone: bool = False) -> bool:
+        """Claim units that there is room for, or a single one whatever its size; return whether there was any."""
+        free = 1 if alone else self.width - len(self._flying)
         if free <= 0:
-            return
-        room = self.room - sum(claim.unit.cost.tasks for claim, _ in self._flying.values())
-        for claim in self.ledger.claim(self.run, self.owner, lease=self.lease, limit=free, room=room):
+            return False
+        room = None if alone else self.room - sum(claim.unit.cost.tasks for claim, _ in self._flying.values())
+        claims = self.ledger.claim(self.run, self.owner, lease=self.lease, limit=free, room=room)
+        for claim in claims:
             runner = self.runner.alone()
             self._flying[pool.submit(self._perform, claim, runner)] = (claim, runner)
+        return bool(claims)
 
     def _watch(self) -> None:
         """Renew the leases, and take back the tasks of units that are not ours any more."""

@@ -2,9 +2,12 @@
 
 import re
 
+from shapely.geometry.base import BaseGeometry
+
+from s2dask.auxdata.gipp_set import GippSet
 from s2dask.errors import ConfigurationError
 from s2dask.geometry.footprint import datastrip_footprint
-from s2dask.geometry.tiles import TILE_SIZE, tile_corner
+from s2dask.geometry.tiles import TILE_SIZE, Tile, tile_corner
 from s2dask.geometry.tiles import tiles_of as tiles_touched
 from s2dask.instrument import band
 from s2dask.io.grids import TileGrid
@@ -51,12 +54,22 @@ def tile_grid(tile: str, window: Window | None = None) -> TileGrid:
     return TileGrid(name, crs, x0, y0, width, height)
 
 
-def tiles_of(setting: Setting, facts: StripFacts) -> tuple[str, ...]:
-    """Return the tiles that the images of a datastrip touch, in alphabetical order: those that GIP_TILPAR lists."""
+def footprint_of(setting: Setting, facts: StripFacts) -> BaseGeometry:
+    """Return what the images of a datastrip cover, longitude and latitude [degree]."""
     images = {
         (detector, name): (0, facts.scenes * band(name).lines_per_scene)
         for detector in facts.detectors
         for name in facts.bands
     }
-    footprint = datastrip_footprint(setting.model, images, setting.terrain)
-    return listed(setting.gipps, [tile.name for tile in tiles_touched(footprint)])
+    return datastrip_footprint(setting.model, images, setting.terrain)
+
+
+def tiles_under(footprint: BaseGeometry, gipps: GippSet) -> dict[str, Tile]:
+    """Return the tiles that a footprint touches, in alphabetical order: those that GIP_TILPAR lists."""
+    tiles = {tile.name: tile for tile in tiles_touched(footprint)}
+    return {name: tiles[name] for name in listed(gipps, list(tiles))}
+
+
+def tiles_of(setting: Setting, facts: StripFacts) -> tuple[str, ...]:
+    """Return the names of the tiles that the images of a datastrip touch."""
+    return tuple(tiles_under(footprint_of(setting, facts), setting.gipps))

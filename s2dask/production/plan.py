@@ -19,21 +19,12 @@ from s2dask.production.plan_work import (
     Delivery,
     Stage,
     TileShape,
-    granule_packet_bytes,
-    granule_pixels,
-    l0_stages,
-    l1b_stages,
-    session_stages,
-    strip_stages,
-    tile_pixels,
-    tile_stages,
 )
+from s2dask.production.unit_cost import UnitWork, work_of, work_of_import, work_of_session, work_of_tile
 from s2dask.production.unit_table import GROUP, StripCut, l0_units, l1b_units, session_unit, strip_unit, tile_units
 
 WORKER_MEMORY = 3 << 30
 """Of a worker, unless told [B]."""
-_SAMPLE_BYTES = 2
-"""Of counts; images have as much again of quality."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,66 +159,37 @@ class _Asked:
     costs: CostModel
     tiles: tuple[str, ...]
 
-    def priced(self, unit: Unit, stages: Sequence[Stage], pixels: int, bytes_in: int, bytes_out: int) -> PlannedUnit:
+    def priced(self, unit: Unit, work: UnitWork) -> PlannedUnit:
         """Return a unit with its cost."""
-        works = [work for stage in stages for work in stage]
-        cost = Cost(
-            sum(work.count for work in works), pixels, bytes_in, bytes_out, self.costs.peak_bytes(works),
-            self.costs.total(works),
-        )  # fmt: skip
-        return PlannedUnit(replace(unit, cost=cost), tuple(stages))
-
-
-def _session(asked: _Asked, source: PlanSource) -> PlannedUnit:
-    granules = sum(s.scenes * len(s.detectors) for s in source.strips)
-    stages = session_stages(source.files, granules, source.strips[0].bands)
-    packets = sum(s.scenes * len(s.detectors) * granule_packet_bytes(s.bands, s.codec) for s in source.strips)
-    return asked.priced(session_unit(asked.priority), stages, 0, sum(source.files), packets)
+        return PlannedUnit(replace(unit, cost=work.cost(self.costs)), work.stages)
 
 
 def _strip(asked: _Asked, source: PlanSource, strip: StripShape, rank: int) -> Iterator[PlannedUnit]:
     """Yield the units of a datastrip of a session or of a kept L0 store."""
     cut = StripCut(strip.detectors, strip.scenes, rank, asked.group, asked.priority)
-    packets, pixels = granule_packet_bytes(strip.bands, strip.codec), granule_pixels(strip.bands)
-    l0 = l0_units(cut) if source.kind == "session" else ()
-    for unit in l0:
-        n = unit.spec["scenes"][1] - unit.spec["scenes"][0]
-        yield asked.priced(unit, l0_stages(n, strip.bands, strip.codec), 0, n * packets, n * packets)
-    before: list[Unit] = list(l0)
+    before: list[Unit] = list(l0_units(cut)) if source.kind == "session" else []
     if asked.to != "L0":
-        kind, step = ("L1A", "DECOMP") if asked.to == "L1A" else ("L1B", "RADIO_AB")
-        for unit in l1b_units(cut, l0, kind):
-            n, read = (unit.spec[k][1] - unit.spec[k][0] for k in ("scenes", "reads"))
-            made = 2 * _SAMPLE_BYTES * n * pixels
-            yield asked.priced(unit, l1b_stages(n, strip.bands, step), n * pixels, read * packets, made)
-            before.append(unit)
-    yield asked.priced(strip_unit(cut, before), strip_stages(strip.scenes * len(strip.detectors)), 0, 0, 0)
+        before += l1b_units(cut, before, "L1A" if asked.to == "L1A" else "L1B")
+    for unit in (*before, strip_unit(cut, before, level="L0" if asked.to == "L0" else "L1B")):
+        yield asked.priced(unit, work_of(unit, strip))
     if asked.to in ("L1C", "L2A"):
         yield from _tiles(asked, strip, cut, None)
 
 
 def _tiles(asked: _Asked, strip: StripShape, cut: StripCut, after: Sequence[str] | None) -> Iterator[PlannedUnit]:
     names = [name for name in strip.tiles if not asked.tiles or name in asked.tiles]
-    granule = 2 * _SAMPLE_BYTES * granule_pixels(strip.bands)
     for name, unit in zip(names, tile_units(cut, names, after), strict=True):
         cover, seen = strip.cover.get(name, 1.0), strip.granules.get(name, 0)
         shape = TileShape(tile_grid(name), strip.bands, cover)
-        spec = {**unit.spec, "cover": round(cover, 4), "granules": seen}
-        pixels = tile_pixels(shape, asked.to)
-        stages = tile_stages(shape, asked.to, asked.delivery)
-        yield asked.priced(replace(unit, spec=spec), stages, pixels, seen * granule, _SAMPLE_BYTES * pixels)
+        tile = replace(unit, spec={**unit.spec, "cover": round(cover, 4), "granules": seen})
+        yield asked.priced(tile, work_of_tile(tile, shape, asked.to, asked.delivery))
 
 
 def _import(asked: _Asked, strip: StripShape) -> Iterator[PlannedUnit]:
     """Yield the units of a real L1B product."""
-    granules = strip.scenes * len(strip.detectors)
-    unit = Unit(name="IMPORT", kind="IMPORT", priority=asked.priority)
-    pixels = granules * granule_pixels(strip.bands)
-    made = 2 * _SAMPLE_BYTES * pixels
-    yield asked.priced(unit, l1b_stages(granules, strip.bands, "UNFORMAT_SAFE_GR"), pixels, made, made)
-    yield from _tiles(
-        asked, strip, StripCut(strip.detectors, strip.scenes, 0, asked.group, asked.priority), ("IMPORT",)
-    )
+    yield asked.priced(Unit(name="IMPORT", kind="IMPORT", priority=asked.priority), work_of_import(strip))
+    cut = StripCut(strip.detectors, strip.scenes, 0, asked.group, asked.priority)
+    yield from _tiles(asked, strip, cut, ("IMPORT",))
 
 
 def _product(asked: _Asked, source: PlanSource) -> PlannedUnit:
@@ -236,11 +198,8 @@ def _product(asked: _Asked, source: PlanSource) -> PlannedUnit:
     if shape is None or asked.to != "L2A":
         raise ConfigurationError(f"an L1C product can only go to L2A, not to {asked.to}", "--to", "use --to L2A")
     (unit,) = tile_units(StripCut((1,), 1, priority=asked.priority), [shape.grid.tile_id], ())
-    spec = {**unit.spec, "cover": round(shape.cover, 4), "granules": 0}
-    stages = tile_stages(shape, "L2A", asked.delivery, from_l1c=True)
-    pixels = tile_pixels(shape, "L2A", from_l1c=True)
-    read = _SAMPLE_BYTES * tile_pixels(shape, "L1C")
-    return asked.priced(replace(unit, spec=spec), stages, pixels, read, _SAMPLE_BYTES * pixels)
+    tile = replace(unit, spec={**unit.spec, "cover": round(shape.cover, 4), "granules": 0})
+    return asked.priced(tile, work_of_tile(tile, shape, "L2A", asked.delivery, from_l1c=True))
 
 
 def _units(asked: _Asked, source: PlanSource) -> Iterator[PlannedUnit]:
@@ -254,7 +213,7 @@ def _units(asked: _Asked, source: PlanSource) -> Iterator[PlannedUnit]:
         yield from _import(asked, source.strips[0])
         return
     if source.kind == "session":
-        yield _session(asked, source)
+        yield asked.priced(session_unit(asked.priority), work_of_session(source.files, source.strips))
     for rank, strip in enumerate(source.strips):
         yield from _strip(asked, source, strip, rank)
 

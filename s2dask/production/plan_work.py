@@ -11,7 +11,7 @@ from s2dask.graph.cost import Work
 from s2dask.instrument import BANDS, band
 from s2dask.io.grids import TileGrid
 from s2dask.io.schema_tile import L2A_BANDS
-from s2dask.production.blocks import default_blocking
+from s2dask.production.blocks import Blocking, default_blocking
 
 Delivery = Literal["s2-strict", "s2-fast", "htj2k", "zarr"]
 DELIVERIES: Final = ("s2-strict", "s2-fast", "htj2k", "zarr")
@@ -31,11 +31,14 @@ class TileShape:
     bands : tuple of str
     cover : float
         Share of it that the images cover [1].
+    blocking : Blocking, optional
+        How it is cut; default: as usual.
     """
 
     grid: TileGrid
     bands: tuple[str, ...]
     cover: float = 1.0
+    blocking: Blocking | None = None
 
     def mega(self, resolution: int) -> float:
         """Pixels of a layer [1e6]."""
@@ -46,7 +49,7 @@ class TileShape:
         """Pixels of each block [1e6]."""
         return [
             (b.rows.stop - b.rows.start) * (b.columns.stop - b.columns.start) * 1e-6
-            for b in default_blocking(self.grid).blocks(self.grid, resolution)
+            for b in (self.blocking or default_blocking(self.grid)).blocks(self.grid, resolution)
         ]
 
     def bands_at(self, resolution: int) -> int:
@@ -152,28 +155,42 @@ def zarr_mega(level: str, tile: TileShape) -> float:
     return sum(size for name, size in images_of(level, tile) if not name.startswith("TCI"))
 
 
-def release_stages(levels: Sequence[str], tile: TileShape, delivery: Delivery) -> Iterator[Stage]:
-    """Yield the work on the delivery of the products of a tile."""
+def release_stages(levels: Sequence[str], tile: TileShape, delivery: Delivery, masks: bool) -> Iterator[Stage]:
+    """Yield the work on the delivery of the products of a tile, with the masks of Level-1C or without."""
     yield (Work("FORMAT_METADATA_DS"),)
     tasks: list[Work] = []
     for level in levels:
         if delivery != "zarr":
             tasks += [Work(image_step(name, delivery), mega) for name, mega in images_of(level, tile)]
-            tasks += [Work(mask_step(name), mega) for name, mega in masks_of(level, tile, "L1C" in levels)]
+            tasks += [Work(mask_step(name), mega) for name, mega in masks_of(level, tile, masks)]
         tasks.append(Work("FORMAT_ZARR", zarr_mega(level, tile)))
     yield tuple(sorted(tasks, key=lambda work: -work.mega))
     yield tuple(Work("FORMAT_METADATA", zarr_mega(level, tile)) for level in levels)
 
 
-def tile_stages(tile: TileShape, to: str, delivery: Delivery, *, from_l1c: bool = False) -> tuple[Stage, ...]:
-    """Return the work on a tile, from its L1B images (or its L1C product) to its delivery."""
+def tile_stages(
+    tile: TileShape, to: str, delivery: Delivery, *, from_l1c: bool = False, masks: bool = False
+) -> tuple[Stage, ...]:
+    """Return the work on a tile, from its L1B images to its delivery.
+
+    Parameters
+    ----------
+    tile : TileShape
+    to : str
+        Last level.
+    delivery : str
+    from_l1c : bool
+        It begins with an L1C product, or with the store of one.
+    masks : bool
+        Of which the masks are at hand: the SAFE of Level-2A has them, as it has where both are made.
+    """
     made = ["L2A"] if from_l1c else ["L1C", *(["L2A"] if to == "L2A" else [])]
     stages: list[Stage] = []
     if "L1C" in made:
         stages += _l1c(tile)
     if "L2A" in made:
         stages += _l2a(tile)
-    return (*stages, *release_stages(made, tile, delivery))
+    return (*stages, *release_stages(made, tile, delivery, masks or not from_l1c))
 
 
 def tile_pixels(tile: TileShape, to: str, *, from_l1c: bool = False) -> int:

@@ -18,7 +18,7 @@ from distributed import Client, Scheduler, SchedulerPlugin
 
 from s2dask.auxdata.time import compact, gps_to_utc
 from s2dask.errors import ConfigurationError
-from s2dask.graph.unit import Unit, identity_of
+from s2dask.graph.unit import TASK_BUDGET, Unit, identity_of
 from s2dask.l0.stage import decode_file
 from s2dask.production import ingest, levels
 from s2dask.production.blocks import default_blocking
@@ -228,7 +228,7 @@ class Rehearsal:
 
 def rehearse(
     made: Plan, out: str | Path, *, client: Client, ledger: Ledger, speed: float = math.inf, seed: int | None = None,
-    width: int | None = None,
+    width: int | None = None, room: int = TASK_BUDGET,
 ) -> Rehearsed:  # fmt: skip
     """Rehearse a plan.
 
@@ -245,6 +245,8 @@ def rehearse(
         As of `Rehearsal`.
     width : int, optional
         Units side by side; default: as in a run.
+    room : int
+        Tasks that the scheduler may hold.
     """
     rehearsal, runner = Rehearsal(made, speed, seed), Runner(client)
     client.register_plugin(TaskCount())
@@ -253,7 +255,8 @@ def rehearse(
     ledger.open_run(run)
     ledger.add(run, needed(ledger, [rehearsal.root(str(out))]))
     workers = max(len(client.scheduler_info(n_workers=-1)["workers"]), 1)
-    dispatcher = Dispatcher(ledger, runner, rehearsal.works, run, width=width or units_at_once(workers))
+    wide = width or units_at_once(workers)
+    dispatcher = Dispatcher(ledger, runner, rehearsal.works, run, width=wide, room=room)
     dispatcher.drain()
     seconds, spent = time.perf_counter() - begun, time.process_time() - spent
     seen, most = client.run_on_scheduler(_counted)

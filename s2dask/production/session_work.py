@@ -17,6 +17,7 @@ from s2dask.production.ingest import StripUpdate
 from s2dask.production.setting import open_gipps
 from s2dask.production.strip import strip_facts
 from s2dask.production.tile_list import tiles_wanted
+from s2dask.production.unit_cost import priced
 from s2dask.production.unit_table import StripCut, l0_units, l1b_units, strip_unit
 from s2dask.production.virtual_strip import virtual_units
 from s2dask.production.work import Context, Done, Told
@@ -36,7 +37,7 @@ def run_session(context: Context) -> Done:
         checks = [result.as_dict() for result in run_checks("L0", update.counters, order.checklists)]
         told.checks.extend(checks)
         children.extend(_units_of_strip(context, update, str(raw), aux, told, checks))
-    return Done(told, children=tuple(children))
+    return Done(told, children=priced(children, order))
 
 
 def _arrived(context: Context, raw: str, told: Told) -> tuple[Arrival, Session]:

@@ -22,6 +22,7 @@ from s2dask.production.resampling import USUAL
 from s2dask.production.strip import strip_facts
 from s2dask.production.tile_list import grid_unit, tiles_wanted
 from s2dask.production.tile_release import add_release, describe_tile
+from s2dask.production.unit_cost import priced
 from s2dask.production.unit_table import StripCut
 from s2dask.production.work import Context, Done, Made, Told, judge, keep_indicators
 from s2dask.release.tile import TileRelease
@@ -129,4 +130,4 @@ def run_import(context: Context) -> Done:
     shared = {"order": order.spec(), "to": order.to, "l0": l1b, "images": l1b, "aux": aux, "suffix": ""}
     cut = StripCut(facts.detectors, facts.scenes, priority=context.unit.priority, shared=shared)
     inputs = {"product": _stamp(order.source), "aux": folder_digest(aux)}
-    return Done(told, children=tuple(tiles_wanted(cut, order, inputs, told, ("IMPORT",))))
+    return Done(told, children=priced(tiles_wanted(cut, order, inputs, told, ("IMPORT",)), order))

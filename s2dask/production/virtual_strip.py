@@ -91,8 +91,8 @@ def virtual_units(
     """
     order, shared = context.order, dict(cut.shared or {})
     l0, aux, suffix = (str(shared[key]) for key in ("l0", "aux", "suffix"))
-    grids = {grid.tile_id: grid for grid in grids_wanted(cut, order, told)}
-    needs = _needs(l0, aux, list(grids.values()), order)
+    covers = grids_wanted(cut, order, told)
+    needs = _needs(l0, aux, list(covers), order)
     parts = cut_parts(cut.scenes, order.split or cut.scenes, needs)
     told.facts[f"split{suffix}"] = {
         "parts": [[part.first, part.stop, part.reach, list(part.tiles)] for part in parts],
@@ -114,7 +114,7 @@ def virtual_units(
         mine = _images_of_part(one, part, packets, update, gipps, order)
         awaited = {name for unit in mine for name in unit.after} - {unit.name for unit in units}
         units += [unit for unit in packets if unit.name in awaited]
-        units += [*mine, *_tiles_of_part(one, part, mine, grids, needs, order, inputs)]
+        units += [*mine, *_tiles_of_part(one, part, mine, covers, needs, order, inputs)]
     judged = [unit for unit in units if unit.kind == "STRIP"]
     closing = strip_unit(whole, [*packets, *judged], deliver=False)
     return [*units, replace(closing, identity=strip_identity("L1B", update, aux, order, gipps, split=order.split))]
@@ -137,16 +137,16 @@ def _images_of_part(
 
 
 def _tiles_of_part(
-    cut: StripCut, part: Part, images: Sequence[Unit], grids: Mapping[str, TileGrid], needs: Mapping[str, Scenes],
-    order: Order, inputs: Mapping[str, str],
+    cut: StripCut, part: Part, images: Sequence[Unit], covers: Mapping[TileGrid, float],
+    needs: Mapping[str, Scenes], order: Order, inputs: Mapping[str, str],
 ) -> list[Unit]:  # fmt: skip
     """Return the units of the tiles of a virtual datastrip, and the one that removes its images after them."""
-    tiles = []
+    tiles, grids = [], {grid.tile_id: grid for grid in covers}
     for name in part.tiles:
         taken = set(cut.reading(needs[name]))
         # its granules are named beside the judgement, which stands when they are removed
         after = (cut.strip_name, *(u.name for u in images if u.kind == "L1B" and tuple(u.spec["scenes"]) in taken))
-        tiles.append(grid_unit(cut, grids[name], order, inputs, after))
+        tiles.append(grid_unit(cut, grids[name], order, inputs, after, covers[grids[name]]))
     if order.keep:
         return tiles
     last = tuple(unit.name for unit in tiles) or (cut.strip_name,)

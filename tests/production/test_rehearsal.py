@@ -62,6 +62,20 @@ def test_every_unit_is_run_once_and_every_product_delivered(client: Client, tmp_
         assert verify(Path(product["url"]).parent) == []
 
 
+def test_units_are_held_back_while_there_is_no_room(client: Client, tmp_path: Path) -> None:
+    made = plan(source())
+    largest = max(planned.unit.cost.tasks for planned in made.units)
+    with _ledger(tmp_path) as ledger:
+        free = rehearse(made, tmp_path / "free", client=client, ledger=ledger)
+    with Ledger.open(tmp_path / "held.db") as ledger:
+        held = rehearse(made, tmp_path / "held", client=client, ledger=ledger, room=largest)
+    with Ledger.open(tmp_path / "alone.db") as ledger:
+        alone = rehearse(made, tmp_path / "alone", client=client, ledger=ledger, room=1)
+    assert alone.most <= held.most <= largest < free.most
+    assert free.tasks == held.tasks == alone.tasks
+    assert not [*free.failed, *held.failed, *alone.failed]
+
+
 def test_what_was_rehearsed_is_not_rehearsed_again(client: Client, tmp_path: Path) -> None:
     made = plan(source())
     with _ledger(tmp_path) as ledger:

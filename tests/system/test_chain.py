@@ -19,6 +19,7 @@ from s2dask.io.schema import reflectance_path
 from s2dask.io.storage import open_array
 from s2dask.production.blocks import Blocking
 from s2dask.production.description import describe
+from s2dask.production.ledger import Ledger
 from s2dask.production.scene import open_datastrip
 
 
@@ -101,6 +102,18 @@ def test_what_is_delivered(made: Run) -> None:
     tree = open_tree(next(p for p in made.summary.products if "MSIL2A" in p and p.endswith(".zarr")))
     b04 = tree[reflectance_path(10, "B04")]
     assert float(b04.max()) < 2.0
+
+
+def test_units_have_as_many_tasks_as_they_were_said_to_have(made: Run) -> None:
+    """What keeps the scheduler below its budget is known before the tasks are there."""
+    (database,) = (made.out / ".work").glob("*/ledger.db")
+    with Ledger.open(database) as ledger:
+        costs = {row["name"]: row["cost"] for row in ledger.units(made.summary.run)}
+    assert sum(cost["tasks"] for cost in costs.values()) == len(made.summary.outcomes)
+    (tile,) = (cost for name, cost in costs.items() if name.startswith("TILE-"))
+    assert tile["tasks"] == sum("28SCB" in outcome.key for outcome in made.summary.outcomes)
+    assert tile["pixels"] > 500_000
+    assert all(cost["core_seconds"] > 0 for cost in costs.values())
 
 
 def test_every_level_on_demand(made: Run) -> None:

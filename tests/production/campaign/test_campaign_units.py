@@ -11,12 +11,15 @@ from distributed import Client
 from s2dask.errors import ConfigurationError
 from s2dask.geometry.tiles import tile_corner
 from s2dask.graph.unit import Unit
+from s2dask.instrument import BANDS
 from s2dask.l2a.options import Corrections
-from s2dask.production import campaign_work
+from s2dask.production import campaign_work, unit_cost
 from s2dask.production.campaign_work import CAMPAIGN_WORKS, TERMS, check_frozen
 from s2dask.production.footprint import tile_grid
 from s2dask.production.identity import folder_digest
 from s2dask.production.order import Order
+from s2dask.production.plan_source import StripShape
+from s2dask.production.plan_work import TileShape, tile_stages
 from s2dask.production.runner import Runner
 from s2dask.production.tile_list import grid_unit
 from s2dask.production.unit_table import StripCut, strip_unit
@@ -39,6 +42,7 @@ def _children(
     monkeypatch.setattr(
         campaign_work, "WORKS", {**campaign_work.WORKS, "SESSION": lambda _: Done(Told(), (), (closing, *made))}
     )
+    monkeypatch.setattr(unit_cost, "strip_facts", lambda _: StripShape((6,), tuple(BANDS), 1, "raw12", (0, 1)))
     root = Unit(name="SESSION", kind="SESSION", spec={"order": order.spec(), TERMS: {"tiles": tiles, "gipps": ["x"]}})
     done = CAMPAIGN_WORKS["SESSION"](Context(root, Runner(cast("Client", None))))
     return {unit.name: unit for unit in done.children}
@@ -60,6 +64,10 @@ def test_an_option_of_l2a_changes_l2a_alone(tmp_path: Path, monkeypatch: pytest.
     assert first.spec["l1c"] == last.spec["l1c"]
     assert tile_corner("28SCB")[1] == first.spec["grid"]["x0"]
     assert all(unit.spec[TERMS]["gipps"] == ["x"] for unit in usual.values())
+    # both together write the metadata of the datastrip once more than one unit would
+    whole = tile_stages(TileShape(tile_grid("28SCB"), tuple(BANDS)), "L2A", "s2-strict")
+    assert first.cost.tasks + last.cost.tasks - 1 == sum(work.count for stage in whole for work in stage)
+    assert min(first.cost.core_seconds, last.cost.core_seconds) > 100
 
 
 def test_tiles_that_are_not_wanted_are_not_called_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
