@@ -126,6 +126,8 @@ def report(
     typer.echo(f"{name}: {told['state']}, {counted['finished']} of {counted['expected']} units")
     for kind in told["kinds"]:
         typer.echo("  {kind:<8} {finished:>6} of {expected:>6}".format_map(kind))
+    for strip in told["datastrips"]:
+        typer.echo("  {datastrip:<12} {finished:>6} of {units:>6} units, {core_hours:.3f} core hours".format_map(strip))
     typer.echo(f"  {len(told['products'])} products, {told['core_seconds']:.1f} core-seconds, "
                f"{told['wasted_core_seconds']:.1f} in vain")  # fmt: skip
     for gap in told["gaps"]:

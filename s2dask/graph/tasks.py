@@ -37,6 +37,8 @@ class Outcome:
     core_seconds : float
         Processor time of the worker process meanwhile [s]: of a worker with one thread what the task took, however busy
         the machine was.
+    bytes_in, bytes_out : int
+        That the worker process read and wrote meanwhile through the file system, its caches included [B].
     brought : tuple of Outcome
         Of tasks before it whose results stay on the workers; without these.
     """
@@ -47,6 +49,8 @@ class Outcome:
     seconds: float
     peak_bytes: int
     core_seconds: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
     brought: tuple["Outcome", ...] = ()
 
     def without_result(self) -> "Outcome":
@@ -69,6 +73,15 @@ def _peak_bytes() -> int:
     return 0
 
 
+def _traffic() -> tuple[int, int]:
+    """Return what this process has read and written through the file system so far [B]; zeros where no one counts."""
+    try:
+        told = dict(line.split(": ") for line in Path("/proc/self/io").read_text("ascii").splitlines())
+    except OSError:
+        return 0, 0
+    return int(told["rchar"]), int(told["wchar"])
+
+
 class _Call:
     """What a task calls: of a class that Dask does not look into, however many values its arguments hold."""
 
@@ -86,11 +99,13 @@ def _run(call: _Call, inputs: Mapping[str, Outcome]) -> Outcome:
             return [resolve(v) for v in value]
         return value
 
-    start, core = time.perf_counter(), time.process_time()
+    before, start, core = _traffic(), time.perf_counter(), time.process_time()
     result = call.function(*[resolve(a) for a in call.args], **{k: resolve(v) for k, v in call.kwargs.items()})
     seconds, spent = time.perf_counter() - start, time.process_time() - core
+    read, written = (now - then for now, then in zip(_traffic(), before, strict=True))
     brought = tuple(inputs[name].without_result() for name in call.staying)
-    return Outcome(call.key, call.key.split("-", 1)[0], result, seconds, _peak_bytes(), spent, brought)
+    step = call.key.split("-", 1)[0]
+    return Outcome(call.key, step, result, seconds, _peak_bytes(), spent, read, written, brought)
 
 
 _delayed_run = delayed(_run, pure=False)

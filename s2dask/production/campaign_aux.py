@@ -1,6 +1,5 @@
 """The auxiliary files of a campaign: what is missing before anything runs, and which GIPPs are frozen."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +13,7 @@ from s2dask.errors import ConfigurationError, InputMissing, S2Error
 from s2dask.production.footprint import tile_grid
 from s2dask.production.identity import steps_of
 from s2dask.production.order import LEVELS
+from s2dask.production.provenance import checksums_of
 from s2dask.production.setting import AuxFolder
 
 _NEEDED: Final = ("BLINDP", "R2ABCA", "R2CRCO", "R2DEPI", "R2EQOG", "VIEDIR", "SPAMOD")
@@ -45,8 +45,7 @@ class Frozen:
 def freeze(aux: str, unit: str, sensing: tuple[datetime, datetime]) -> Frozen:
     """Return the GIPPs that hold for a source, with their checksums."""
     gipps = GippSet.open(AuxFolder(aux).gipp, unit, *sensing)
-    files = {f"{f.type}/{f.band}": hashlib.sha256(f.path.read_bytes()).hexdigest() for f in gipps.files}
-    return Frozen(gipps.id, unit, sensing, files, gipps.files)
+    return Frozen(gipps.id, unit, sensing, checksums_of(gipps), gipps.files)
 
 
 def _clash(a: Frozen, b: Frozen) -> str:

@@ -15,8 +15,9 @@ from s2dask.production.chain import WORKS
 from s2dask.production.identity import folder_digest, tile_identity
 from s2dask.production.marks import mark, unmark
 from s2dask.production.order import Order
+from s2dask.production.provenance import remembering
 from s2dask.production.setting import open_gipps
-from s2dask.production.tile_work import run_import, run_tile
+from s2dask.production.tile_work import run_tile
 from s2dask.production.unit_cost import priced
 from s2dask.production.work import Context, Done, Work
 
@@ -90,7 +91,7 @@ def _session(context: Context) -> Done:
 
 def _import(context: Context) -> Done:
     """Run the unit of an L1B product (kind IMPORT)."""
-    return _children(context, run_import(context))
+    return _children(context, WORKS["IMPORT"](context))
 
 
 def _l1c(context: Context) -> Done:
@@ -115,6 +116,6 @@ def _checked(kind: str) -> Work:
 
 CAMPAIGN_WORKS: Final[Mapping[str, Work]] = {
     **{kind: _checked(kind) for kind in ("L0", "L1A", "L1B", "STRIP", "TILE")},
-    "SESSION": _session, "IMPORT": _import, "L1C": _l1c, "L2A": _checked("TILE"),
+    "SESSION": _session, "IMPORT": _import, "L1C": remembering(_l1c), "L2A": _checked("TILE"),
 }  # fmt: skip
 """What runs the units of each kind in a campaign."""

@@ -24,6 +24,7 @@ from s2dask.production.ledger import FINISHED, Ledger, Retry
 from s2dask.production.order import Order
 from s2dask.production.plan_measure import samples_of_unit
 from s2dask.production.progress import Listener, Silent
+from s2dask.production.provenance import remembering
 from s2dask.production.resumption import same_run, stamp
 from s2dask.production.runner import Runner
 from s2dask.production.session_work import run_session
@@ -37,10 +38,11 @@ from s2dask.production.virtual_strip import run_clean
 from s2dask.production.work import Context, Work, join
 from s2dask.release.publish_objects import check_store
 
-WORKS: Final[Mapping[str, Work]] = {
+_WORKS: Final[Mapping[str, Work]] = {
     "SESSION": run_session, "L0": run_packets, "L1A": run_granules, "L1B": run_granules, "STRIP": close,
     "IMPORT": run_import, "TILE": run_tile, "CLEAN": run_clean,
 }  # fmt: skip
+WORKS: Final[Mapping[str, Work]] = {kind: remembering(work) for kind, work in _WORKS.items()}
 """What runs the units of each kind."""
 LEDGER: Final = "ledger.db"
 """In the folder of the working stores, where no other ledger is named."""

@@ -211,7 +211,8 @@ class Dispatcher:
         result = Result(
             value, tuple(product_of(made, f"N{BASELINE}") for made in done.products),
             sum(o.core_seconds for o in outcomes), time.perf_counter() - begun,
-            peak_bytes=max((o.peak_bytes for o in outcomes), default=0),
+            sum(o.bytes_in for o in outcomes), sum(o.bytes_out for o in outcomes),
+            peak_bytes=max((o.peak_bytes for o in outcomes), default=0), gipps=done.gipps, versions=done.versions,
         )  # fmt: skip
         self.ledger.complete(claim, result, needed(self.ledger, done.children))
         self._note(claim, result, reused=False)

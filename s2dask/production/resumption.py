@@ -5,6 +5,7 @@ It is, as long as what it was made from is the same and all that it had finished
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from s2dask.graph.unit import Unit
 from s2dask.io.storage import exists, filesystem, is_local
 from s2dask.production.ledger import FAILED, FINISHED, RUNNING, Ledger
 from s2dask.production.order import Order
-from s2dask.production.standing import standing
+from s2dask.production.standing import those_standing
 
 
 def stamp(order: Order) -> str:
@@ -35,12 +36,12 @@ def _same(spec: dict[str, Any], root: Unit) -> bool:
     return json.dumps(asked, sort_keys=True) == json.dumps(dict(root.spec), sort_keys=True)
 
 
-def _stands(ledger: Ledger, row: dict[str, Any]) -> bool:
-    """Return whether what a finished unit has left is there."""
-    if not row["identity"]:
-        return all(exists(url) for url in row["value"]["stores"].values())
-    unit = Unit(name=row["name"], kind=row["kind"], spec=row["spec"], identity=row["identity"])
-    return standing(ledger, unit) is not None
+def _all_stands(ledger: Ledger, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether what finished units have left is there."""
+    named = [row for row in rows if row["identity"]]
+    units = [Unit(name=r["name"], kind=r["kind"], spec=r["spec"], identity=r["identity"]) for r in named]
+    bare = (url for row in rows if not row["identity"] for url in row["value"]["stores"].values())
+    return all(exists(url) for url in bare) and len(those_standing(ledger, units)) == len(units)
 
 
 def same_run(ledger: Ledger, root: Unit, begins: str) -> str | None:
@@ -61,6 +62,6 @@ def same_run(ledger: Ledger, root: Unit, begins: str) -> str | None:
         if first and _same(first[0]["spec"], root):
             rows = ledger.units(run)
             failed = any(row["state"] in FAILED for row in rows)
-            stands = all(_stands(ledger, row) for row in rows if row["state"] in FINISHED)
-            return run if stands and not failed else None
+            finished = [row for row in rows if row["state"] in FINISHED]
+            return run if not failed and _all_stands(ledger, finished) else None
     return None

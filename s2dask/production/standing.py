@@ -1,6 +1,6 @@
 """What need not be made again: units whose outputs stand, and what only those would have needed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -24,6 +24,12 @@ def standing(ledger: Ledger, unit: Unit) -> Result | None:
     """
     found = ledger.finished(unit.identity) if unit.identity else None
     return found if found is not None and _stands(unit, found.value) else None
+
+
+def those_standing(ledger: Ledger, units: Collection[Unit]) -> set[str]:
+    """Return the names of the units whose outputs stand, with one question to the ledger."""
+    told = ledger.finished_values({unit.identity for unit in units})
+    return {unit.name for unit in units if unit.identity in told and _stands(unit, told[unit.identity])}
 
 
 def _stands(unit: Unit, told: Mapping[str, Any]) -> bool:
@@ -51,8 +57,7 @@ def needed(ledger: Ledger, units: Sequence[Unit]) -> list[Unit]:
     """
     known = {unit.name: unit for unit in units}
     identities = {unit.identity for unit in units}
-    told = ledger.finished_values(identities)
-    done = {unit.name for unit in units if unit.identity in told and _stands(unit, told[unit.identity])}
+    done = those_standing(ledger, units)
     awaited = {name for unit in units for name in unit.after}
     open_ends = [unit.name for unit in units if unit.name not in awaited and unit.name not in done]
     wanted = set(open_ends)

@@ -69,11 +69,15 @@ class Done:
     products : tuple of Made
     children : tuple of Unit
         That it calls for.
+    gipps, versions : mapping of str to str
+        What it was made with: checksum of each GIPP by ``TYPE/BAND``, version of each step.
     """
 
     told: Told
     products: tuple[Made, ...] = ()
     children: tuple[Unit, ...] = ()
+    gipps: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

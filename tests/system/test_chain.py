@@ -1,5 +1,6 @@
 """A whole session: from frames to surface reflectance, against the truth, whoever does the work."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -114,6 +115,24 @@ def test_units_have_as_many_tasks_as_they_were_said_to_have(made: Run) -> None:
     assert tile["tasks"] == sum("28SCB" in outcome.key for outcome in made.summary.outcomes)
     assert tile["pixels"] > 500_000
     assert all(cost["core_seconds"] > 0 for cost in costs.values())
+
+
+def test_the_ledger_knows_what_units_were_made_with_and_moved(made: Run) -> None:
+    (database,) = (made.out / ".work").glob("*/ledger.db")
+    with Ledger.open(database) as ledger:
+        run = made.summary.run
+        names = {row["kind"]: row["name"] for row in ledger.units(run)}
+        packets, images, tile = (ledger.provenance(run, names[kind]) for kind in ("L0", "L1B", "TILE"))
+        moved = {a["unit"]: (a["bytes_in"], a["bytes_out"]) for a in ledger.attempts(run)}
+    (used,) = (made.session / "aux" / "gipp").rglob("*R2ABCA*")
+    assert images["gipps"]["R2ABCA/B00"] == hashlib.sha256(used.read_bytes()).hexdigest()
+    assert images["gipps"] == tile["gipps"]
+    assert "gipps" not in packets
+    assert {"RADIO_AB"} <= images["versions"].keys() - tile["versions"].keys()
+    assert {"s2dask", "GEN_ORTHO_TOA"} <= tile["versions"].keys()
+    delivered = sum(f.stat().st_size for p in made.summary.products for f in Path(p).rglob("*") if f.is_file())
+    assert moved[names["TILE"]][1] > delivered
+    assert moved[names["L1B"]][0] > 0
 
 
 def test_every_level_on_demand(made: Run) -> None:

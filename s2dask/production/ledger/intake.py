@@ -47,12 +47,15 @@ def open_run(
 
 
 def check_baseline(held: Row[Any], unit: str, baselines: set[str], gipps: Mapping[str, str]) -> None:
-    """Refuse what was made with another baseline or other GIPPs than those that the run was opened with."""
+    """Refuse what was made with another baseline or other GIPPs than those that the run was opened with.
+
+    A second datastrip of a run may have a file of its own: ``R2EQOG/B04#2``.
+    """
     if held.baseline and (others := baselines - {held.baseline}):
         what = f"made with baseline {', '.join(sorted(others))} in a run of {held.baseline}"
         raise ConfigurationError(what, unit, "one run keeps to one baseline: begin another run")
-    frozen = decoded(held.gipps)
-    if frozen and (others := {name for name, value in gipps.items() if frozen.get(name) != value}):
+    frozen = {(name.partition("#")[0], value) for name, value in (decoded(held.gipps) or {}).items()}
+    if frozen and (others := {name for name, value in gipps.items() if (name, value) not in frozen}):
         what = f"made with GIPPs that are not those of the run: {', '.join(sorted(others)[:5])}"
         raise ConfigurationError(what, unit, "one run keeps to one set of GIPPs: begin another run")
 

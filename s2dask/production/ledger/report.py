@@ -12,9 +12,11 @@ from s2dask.production.ledger.outbox import decoded
 from s2dask.production.ledger.records import (
     ABORTED,
     DEAD,
+    DONE,
     FAILED,
     FINISHED,
     PARKED,
+    REUSED,
     RUNNING,
     WAITING,
 )
@@ -115,7 +117,7 @@ def report(connection: Connection, now: float, run: str) -> dict[str, Any]:
         **summary(connection, now, run), "control": head.control, "baseline": head.baseline,
         "gipps": decoded(head.gipps) or {}, "request": decoded(head.request) or {}, "created": instant(head.created),
         "told": instant(now), "products": standing, "superseded": len(made) - len(standing), "gaps": gaps(rows, now),
-        "kinds": _kinds(rows), **_spent(connection, head.id),
+        "kinds": _kinds(rows), "datastrips": _datastrips(connection, head.id, rows), **_spent(connection, head.id),
     }  # fmt: skip
 
 
@@ -133,20 +135,39 @@ def _kinds(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
+def _datastrips(connection: Connection, run_id: int, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what each datastrip took; what a session took before it was cut into datastrips stands by itself."""
+    question = select(units.c.name, func.sum(attempts.c.core_seconds).label("spent"))
+    question = question.join(attempts, attempts.c.unit_id == units.c.id).where(units.c.run_id == run_id)
+    of_units = question.where(attempts.c.outcome == DONE).group_by(units.c.name)
+    spent = {row.name: float(row.spent) for row in connection.execute(of_units)}
+    found: dict[int, dict[str, Any]] = {}
+    for row in rows:
+        rank = int(row["spec"].get("strip", -1))
+        name = "before" if rank < 0 else f"datastrip {rank + 1}"
+        told = found.setdefault(rank, {"datastrip": name, "units": 0, "finished": 0, "core_hours": 0.0})
+        told["units"] += 1
+        told["finished"] += row["state"] in FINISHED
+        told["core_hours"] += spent.get(row["name"], 0.0) / 3600.0
+    return [found[rank] for rank in sorted(found)]
+
+
 def _spent(connection: Connection, run_id: int) -> dict[str, Any]:
+    """Return what a run took; what it reused was spent by another, and is told apart."""
     a = attempts.c
     sums = [func.sum(column).label(column.name) for column in (a.core_seconds, a.bytes_in, a.bytes_out)]
     ends = [func.min(a.started).label("first"), func.max(a.stopped).label("last"), func.max(a.peak_bytes).label("peak")]
     question: Select[Any] = select(a.outcome, func.count().label("n"), *sums, *ends)
     question = question.join(units, units.c.id == a.unit_id).where(units.c.run_id == run_id)
     rows = connection.execute(question.group_by(a.outcome)).all()
-    useful = [row for row in rows if row.outcome in FINISHED]
+    useful = [row for row in rows if row.outcome == DONE]
     return {
         "begun": instant(min((row.first for row in rows), default=0.0)),
         "ended": instant(max((row.last or 0.0 for row in rows), default=0.0)),
         "attempts": {row.outcome: row.n for row in rows},
         "core_seconds": float(sum(row.core_seconds for row in useful)),
-        "wasted_core_seconds": float(sum(row.core_seconds for row in rows if row not in useful)),
+        "reused_core_seconds": float(sum(row.core_seconds for row in rows if row.outcome == REUSED)),
+        "wasted_core_seconds": float(sum(row.core_seconds for row in rows if row.outcome not in FINISHED)),
         "bytes_in": int(sum(row.bytes_in for row in useful)), "bytes_out": int(sum(row.bytes_out for row in useful)),
         "peak_bytes": max((row.peak for row in rows), default=0),
     }  # fmt: skip

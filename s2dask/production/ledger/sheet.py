@@ -45,6 +45,13 @@ def sheet(report: Mapping[str, Any], where: str = "LEDGER") -> Sheet:
                 for k in report["kinds"]
             ],
         ),
+        Grid(
+            ("Datastrip", "Units", "Finished", "Core hours"),
+            [
+                (d["datastrip"], str(d["units"]), str(d["finished"]), f"{d['core_hours']:.3f}")
+                for d in report["datastrips"]
+            ],
+        ),
         *_gaps(report, where),
         *_products(report["products"], report["superseded"]),
         *_effort(report),
@@ -78,6 +85,7 @@ def _effort(report: Mapping[str, Any]) -> list[Block]:
     attempts = ", ".join(f"{outcome.lower()} {n}" for outcome, n in sorted(report["attempts"].items())) or "none"
     rows = [
         ("Core time of what is finished", _hours(report["core_seconds"])),
+        ("Core time saved: finished before", _hours(report["reused_core_seconds"])),
         ("Core time spent in vain", _hours(report["wasted_core_seconds"])),
         ("Read", size(report["bytes_in"])),
         ("Written", size(report["bytes_out"])),

@@ -1,6 +1,7 @@
 """Runs: steered by an operator, frozen to one baseline, reported and shown."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,31 @@ def test_each_gap_has_its_reason(ledger: Ledger, clock: Clock) -> None:
     ledger.abort("run")
     told = {gap["unit"]: gap["reason"] for gap in ledger.report("run")["gaps"]}
     assert told["TILE"] == "aborted by an operator"
+
+
+def test_what_was_reused_is_not_spent_twice_and_datastrips_are_told_apart(ledger: Ledger) -> None:
+    ledger.add("first", [unit("A", identity="11")])
+    ledger.complete(*take(ledger, run="first"), made("P"))
+    strips = [replace(unit(f"S{rank}", "A"), spec={"strip": rank}) for rank in (0, 1)]
+    ledger.add("second", [unit("A", identity="11"), *strips])
+    ledger.complete(*take(ledger, run="second"), made("P"), reused=True)
+    for claim in take(ledger, 2, run="second"):
+        ledger.complete(claim, made(claim.unit.name))
+    told = ledger.report("second")
+    assert (told["core_seconds"], told["reused_core_seconds"], told["bytes_out"]) == (8.0, 4.0, 100)
+    assert [(d["datastrip"], d["units"], round(d["core_hours"] * 3600, 9)) for d in told["datastrips"]] == [
+        ("before", 1, 0.0), ("datastrip 1", 1, 4.0), ("datastrip 2", 1, 4.0),
+    ]  # fmt: skip
+
+
+def test_files_of_a_second_datastrip_are_no_mix(ledger: Ledger) -> None:
+    ledger.open_run("run", gipps={"R2EQOG/B04": "aa", "R2EQOG/B04#2": "bb"})
+    ledger.add("run", [unit("A"), unit("B"), unit("C")])
+    first, second, third = take(ledger, 3)
+    ledger.complete(first, Result(gipps={"R2EQOG/B04": "aa"}))
+    ledger.complete(second, Result(gipps={"R2EQOG/B04": "bb"}))
+    with pytest.raises(ConfigurationError, match="R2EQOG/B04"):
+        ledger.complete(third, Result(gipps={"R2EQOG/B04": "cc"}))
 
 
 def test_the_page_of_a_run(ledger: Ledger, clock: Clock, tmp_path: Path) -> None:
