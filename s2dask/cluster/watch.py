@@ -114,6 +114,7 @@ class _GiveUp(SchedulerPlugin):
     """Let a task fail that has hung often enough: its next worker's death is one too many."""
 
     name = "s2dask-give-up-hung"
+    idempotent = True  # several clients on one scheduler: the first has said it
 
     def __init__(self, attempts: int) -> None:
         self.attempts = attempts

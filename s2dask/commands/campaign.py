@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from s2dask.commands.cluster import Ca, Cert, Cluster, Key, Workers, connected
 from s2dask.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -41,8 +42,6 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", help="Another attribute of the order: NAME=VALUE, VALUE as JSON or text.")
 ]
 Cores = Annotated[int | None, typer.Option(help="At most so many of the cluster's cores.")]
-Workers = Annotated[int | None, typer.Option("--workers", "-w", help="Worker processes here; default: one per core.")]
-Scheduler = Annotated[str | None, typer.Option(help="Address of a running scheduler, in the place of workers here.")]
 Lease = Annotated[float, typer.Option(help="A unit of a service that died is waited for so long [s].")]
 
 
@@ -95,20 +94,18 @@ def _open(name: str, ledger: str) -> "Campaign":
     return Campaign.open(name, ledger)
 
 
-def _work(campaign: "Campaign", how: str, workers: int | None, scheduler: str | None, **given: Any) -> None:
+def _work(
+    campaign: "Campaign", how: str, workers: int | None, cluster: str | None,
+    tls: tuple[Path | None, Path | None, Path | None], **given: Any,
+) -> None:  # fmt: skip
     """Run a campaign to its end, telling where it is."""
-    from contextlib import nullcontext
-
-    from distributed import Client
     from rich.console import Console
     from rich.live import Live
 
-    from s2dask.cluster.local import local_client
-
     console = Console()
-    with local_client(workers) if scheduler is None else nullcontext(Client(scheduler)) as client:
-        typer.echo(f"dashboard {client.dashboard_link}")
-        getattr(campaign, how)(client, **given)
+    with connected(workers, cluster, tls) as connection:
+        typer.echo(f"dashboard {connection.client.dashboard_link}")
+        getattr(campaign, how)(connection.client, **given)
         with Live(campaign.progress(), console=console, refresh_per_second=1) as live:
             while campaign.active:
                 time.sleep(2.0)
@@ -171,38 +168,49 @@ def submit(
     baseline: Baseline = None, aux: Aux = None, gipps: Gipps = None, keep: Keep = True, options: Set = None,
     ledger: Annotated[str | None, typer.Option(help="File or URL; default: in the folder --work, or --out.")] = None,
     priority: Annotated[int, typer.Option(help="The larger goes first; nominal production has 100.")] = 10,
-    max_cores: Cores = None, workers: Workers = None, scheduler: Scheduler = None, lease: Lease = 60.0,
+    max_cores: Cores = None, workers: Workers = None, cluster: Cluster = None, lease: Lease = 60.0,
+    tls_ca: Ca = None, tls_cert: Cert = None, tls_key: Key = None,
 ) -> None:  # fmt: skip
     """Run a campaign; one that was killed goes on with `resume`."""
     made = _made(
         name, source, out, work, unit, orbit, tile, aoi, period, to, baseline, aux, gipps, keep, options, ledger
     )
     typer.echo(made.plan().headline())
-    _work(made, "submit", workers, scheduler, priority=priority, max_cores=max_cores, lease=lease)
+    _work(
+        made,
+        "submit",
+        workers,
+        cluster,
+        (tls_ca, tls_cert, tls_key),
+        priority=priority,
+        max_cores=max_cores,
+        lease=lease,
+    )
 
 
 @app.command()
 def resume(
-    name: Name, ledger: LedgerUrl, max_cores: Cores = None, workers: Workers = None, scheduler: Scheduler = None,
-    lease: Lease = 60.0,
+    name: Name, ledger: LedgerUrl, max_cores: Cores = None, workers: Workers = None, cluster: Cluster = None,
+    tls_ca: Ca = None, tls_cert: Cert = None, tls_key: Key = None, lease: Lease = 60.0,
     failed: Annotated[bool, typer.Option("--failed", help="What failed or was parked, too.")] = False,
 ) -> None:  # fmt: skip
     """Go on with a campaign after a pause, a stop or a crash; nothing that is finished is made again."""
     how = "restart" if failed else "resume"
-    _work(_open(name, ledger), how, workers, scheduler, max_cores=max_cores, lease=lease)
+    _work(_open(name, ledger), how, workers, cluster, (tls_ca, tls_cert, tls_key), max_cores=max_cores, lease=lease)
 
 
 @app.command()
 def fork(
     name: Name, fresh: Annotated[str, typer.Argument(help="Name of the fork.")], ledger: LedgerUrl,
     baseline: Baseline = None, aux: Aux = None, gipps: Gipps = None, options: Set = None, max_cores: Cores = None,
-    workers: Workers = None, scheduler: Scheduler = None, lease: Lease = 60.0,
+    workers: Workers = None, cluster: Cluster = None, lease: Lease = 60.0,
+    tls_ca: Ca = None, tls_cert: Cert = None, tls_key: Key = None,
 ) -> None:  # fmt: skip
     """Run a campaign that differs from another: only what the difference changes is made."""
     changes = {"baseline": baseline, "aux": aux, "gipps": gipps}
     told = {key: value for key, value in changes.items() if value is not None}
     made = _open(name, ledger).fork(fresh, **told, **_options(options))
-    _work(made, "submit", workers, scheduler, max_cores=max_cores, lease=lease)
+    _work(made, "submit", workers, cluster, (tls_ca, tls_cert, tls_key), max_cores=max_cores, lease=lease)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from s2dask.commands.cluster import Ca, Cert, Cluster, Key, Workers, connected
 from s2dask.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ WorkFolder = Annotated[
 Tile = Annotated[str | None, typer.Option(help="Only this tile, e.g. 28SCB.")]
 Window = Annotated[str | None, typer.Option(help="x0,y0,width,height [m] inside the tile, multiples of 60.")]
 Aux = Annotated[str | None, typer.Option(help="Folder of GIPPs, DEM, geoid, IERS and meteo; default: SESSION/aux.")]
-Workers = Annotated[int | None, typer.Option("--workers", "-w", help="Worker processes; default: one per core.")]
 Gaps = Annotated[
     bool, typer.Option("--allow-gaps", help="Go on without announced files that are not there; losses are counted.")
 ]
@@ -150,9 +150,12 @@ def run(
     split: Split = None,
     trace: TraceFile = None,
     history: History = None,
+    cluster: Cluster = None,
+    tls_ca: Ca = None,
+    tls_cert: Cert = None,
+    tls_key: Key = None,
 ) -> None:
     """Process a session or a real L1B or L1C product; a run that was killed is repeated and goes on."""
-    from s2dask.cluster.local import local_client
     from s2dask.production.chain import run as run_chain
     from s2dask.production.order import Corrections
     from s2dask.production.progress import terminal
@@ -162,8 +165,8 @@ def run(
     light = Corrections(aerosol, surroundings, slopes, cirrus, uncertainty)  # type: ignore[arg-type]  # checked there
     corner = _corner(window)
     leave_on_terminate()
-    with local_client(workers) as client:
-        typer.echo(f"dashboard {client.dashboard_link}")
+    with connected(workers, cluster, (tls_ca, tls_cert, tls_key)) as client:
+        typer.echo(f"dashboard {client.client.dashboard_link}")
         with terminal() as listener:
             summary = run_chain(
                 source, to=to, out=out, scratch=work, tile=tile, window=corner, aux=aux, client=client,

@@ -15,12 +15,16 @@ from pathlib import Path
 import dask
 import pytest
 from distributed import Client, Security
+from typer.testing import CliRunner
 
+from s2dask.cli import app
 from s2dask.cluster.connect import Connection, Credentials, open_client
 from s2dask.cluster.environment import THREADS
 from s2dask.cluster.report import reported
 from s2dask.cluster.verification import code_digest
+from s2dask.commands.cluster import connected
 from s2dask.errors import ConfigurationError, InputMissing, WorkerLost
+from s2dask.simulate.structure import StructureOptions, simulate_structure
 
 
 def free_port() -> int:
@@ -102,6 +106,32 @@ def test_a_worker_with_threads_of_its_own_is_refused() -> None:
             pass
 
 
+def test_options_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="--workers, --cluster"), connected(2, "tcp://127.0.0.1:1"):
+        pass
+    with pytest.raises(ConfigurationError, match="not all"), connected(None, "tls://h:1", (tmp_path, None, None)):
+        pass
+
+
+@pytest.mark.slow
+def test_a_run_and_a_campaign_work_on_a_cluster_that_is_there(tmp_path: Path) -> None:
+    options = StructureOptions(2, (6,), ("B04", "B01"), frames_per_file=3000)
+    session = simulate_structure(str(tmp_path / "archive" / "session"), options)
+    port = free_port()
+    with outside_cluster(port, **THREADS):
+        for words in (
+            ["run", session, "--to", "L0", "-o", str(tmp_path / "run")],
+            ["campaign", "submit", "c", str(tmp_path / "archive"), "--to", "L0", "-o", str(tmp_path / "c")],
+        ):
+            made = CliRunner().invoke(app, [*words, "--cluster", f"tcp://127.0.0.1:{port}"])
+            assert made.exit_code == 0, made.output
+        with Client(f"tcp://127.0.0.1:{port}") as client:
+            (log,) = client.run(lambda dask_worker: [str(entry[0]) for entry in dask_worker.state.log]).values()
+    assert any("MSI_Merge-D06-G000" in key for key in log)
+    for folder in ("run", "c"):
+        assert len(list((tmp_path / folder).glob("S2A_OPER_MSI_L0__DS_*"))) == 1
+
+
 @pytest.mark.slow
 def test_tls_from_files(tmp_path: Path) -> None:
     from distributed import LocalCluster
@@ -127,6 +157,11 @@ def test_tls_from_files(tmp_path: Path) -> None:
         open_client(cluster.scheduler_address, credentials=credentials) as client,
     ):
         assert client.submit(pow, 2, 4).result(timeout=60) == 16
+        session = simulate_structure(str(tmp_path / "session"), StructureOptions(2, (6,), ("B04",)))
+        files = {"--tls-ca": certificate, "--tls-cert": certificate, "--tls-key": key}
+        words = ["run", session, "--to", "L0", "-o", str(tmp_path / "out"), "--cluster", cluster.scheduler_address]
+        made = CliRunner().invoke(app, [*words, *(str(w) for pair in files.items() for w in pair)])
+        assert made.exit_code == 0, made.output
 
 
 @pytest.mark.slow
