@@ -130,6 +130,8 @@ def report(
         typer.echo("  {datastrip:<12} {finished:>6} of {units:>6} units, {core_hours:.3f} core hours".format_map(strip))
     typer.echo(f"  {len(told['products'])} products, {told['core_seconds']:.1f} core-seconds, "
                f"{told['wasted_core_seconds']:.1f} in vain")  # fmt: skip
+    for why in told["expected"]:
+        typer.echo(f"  as expected: {why}")
     for gap in told["gaps"]:
         typer.echo("  {unit}: {state}, {reason}".format_map(gap))
 

@@ -20,13 +20,13 @@ def _reception(made: "Plan") -> float:
     return sum((stop - start) * 1e-9 for start, stop in (strip.sensing for strip in made.source.strips))
 
 
-def _promises(made: "Plan", group: int, pace: float) -> "list[Promise]":
+def _promises(made: "Plan", group: int, pace: float, split: int | None) -> "list[Promise]":
     from s2dask.production.forecast import promises
 
     return list(
         promises(
             made.source, costs=made.costs, reception=_reception(made), workers=_TIMES, pace=pace, group=group,
-            memory=None,
+            memory=None, split=split,
         )
     )  # fmt: skip
 
@@ -67,6 +67,9 @@ def plan(
     ] = None,
     memory: Annotated[float, typer.Option(help="Of a worker [GiB].")] = 3.0,
     group: Annotated[int, typer.Option(help="Scenes of an L0 or L1B unit.")] = 8,
+    split: Annotated[
+        int | None, typer.Option(metavar="SCENES", help="As of a run that makes the images of so many at a time.")
+    ] = None,
     unit: Annotated[str | None, typer.Option(help="Unit, for a session of EDRS.")] = None,
     orbit: Annotated[int | None, typer.Option(help="Absolute orbit, for a session of EDRS.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable, unit by unit.")] = False,
@@ -80,9 +83,9 @@ def plan(
 
     made = make_plan(
         source, to=to, aux=aux, delivery=delivery, tiles=tile or (), group=group, unit=unit, orbit=orbit,  # type: ignore[arg-type]
-        costs=calibrated_costs(history), memory=int(memory * 2**30),
+        costs=calibrated_costs(history), memory=int(memory * 2**30), split=split,
     )  # fmt: skip
-    kept = _promises(made, group, pace) if sla else []
+    kept = _promises(made, group, pace, split) if sla else []
     done = simulate_plan(made, workers, reception=_reception(made), pace=pace) if workers else None
     if html is not None:
         from s2dask.qc.sheet import html as render
@@ -91,10 +94,13 @@ def plan(
     if as_json:
         facts = made.facts()
         if done is not None:
-            facts["forecast"] = {"workers": workers, "seconds": done.seconds, "efficiency": done.efficiency}
+            facts["forecast"] = {
+                "workers": workers, "seconds": done.seconds, "efficiency": done.efficiency,
+                "disk": done.disk, "delivered": done.delivered,
+            }  # fmt: skip
         facts["promises"] = [
             {"level": p.level, "delivery": p.delivery, "limit": p.limit, "cores": p.cores, "seconds": p.seconds,
-             "core_seconds": p.core_seconds, "times": p.times}
+             "core_seconds": p.core_seconds, "times": p.times, "stages": p.stages, "disk": p.disk}
             for p in kept
         ]  # fmt: skip
         typer.echo(json.dumps(facts, indent=2))
@@ -105,6 +111,7 @@ def plan(
         typer.echo(
             f"{workers} workers: done {done.seconds / 60:.1f} min after the last input ({done.efficiency:.0%} busy)"
         )
+        typer.echo(plan_page.disk_note(done))
     for note in plan_page.notes(made):
         typer.echo(note)
     if html is not None:

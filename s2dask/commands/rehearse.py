@@ -18,6 +18,7 @@ def rehearse(
     ] = None,
     to: Annotated[str, typer.Option(help="Last level: L1C or L2A.")] = "L2A",
     delivery: Annotated[str, typer.Option(help="Of tiles: s2-strict, s2-fast, htj2k or zarr.")] = "s2-strict",
+    split: Annotated[int | None, typer.Option(metavar="SCENES", help="Of a virtual datastrip.")] = None,
     aux: Annotated[str | None, typer.Option(help="Folder of auxiliary files; default: SESSION/aux.")] = None,
     history: Annotated[str | None, typer.Option(help="Folder or URL of measured runs, which the costs follow.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of tasks that scatter about their expected cost.")] = None,
@@ -32,7 +33,7 @@ def rehearse(
     from s2dask.production.plan import plan
     from s2dask.production.rehearsal import rehearse as run
 
-    made = plan(session, to=to, aux=aux, delivery=delivery, costs=calibrated_costs(history))  # type: ignore[arg-type]
+    made = plan(session, to=to, aux=aux, delivery=delivery, costs=calibrated_costs(history), split=split)  # type: ignore[arg-type]
     expected = made.estimate.seconds
     with tempfile.TemporaryDirectory(prefix="rehearsal") as folder:
         place = out or Path(folder)

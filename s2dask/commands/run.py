@@ -50,6 +50,9 @@ Orbit = Annotated[int | None, typer.Option("--orbit", help="Absolute orbit, for 
 Kind = Annotated[
     str, typer.Option("--type", help="Datatake type (NOBS, VIC, RAW, DASC …): it says which levels are made.")
 ]
+Granules = Annotated[
+    int, typer.Option("--minimum-granules", help="Of a datastrip that goes beyond L0; the mission's rule: 48 or 36.")
+]
 Safe = Annotated[bool, typer.Option("--safe", help="With --to L0, L1A or L1B: deliver SAFE products too.")]
 Profile = Annotated[
     str, typer.Option(help="Coding of a tile's images: s2-strict as ESA's, s2-fast (BYPASS) or htj2k (Part 15).")
@@ -131,6 +134,7 @@ def run(
     unit: Unit = None,
     orbit: Orbit = None,
     datatake_type: Kind = "NOBS",
+    minimum_granules: Granules = 0,
     safe: Safe = False,
     jp2_profile: Profile = "s2-strict",
     zarr_form: ZarrForm = "eopf",
@@ -175,6 +179,7 @@ def run(
                 formats=("zarr", "safe") if safe else ("zarr",), jp2_profile=jp2_profile, zarr_form=zarr_form,
                 resampling=how, corrections=light, quality_policy=quality_policy, checklists=checklists,
                 quality_store=quality_store, ledger=ledger, split=split, trace=trace, history=history,
+                minimum_granules=minimum_granules,
             )  # fmt: skip
     _tell(summary)
 

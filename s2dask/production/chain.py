@@ -71,6 +71,8 @@ class Summary:
         What had to be assumed for want of auxiliary data.
     unseen : list of str
         Datastrips that do not touch the tile that was asked for.
+    expected : list of str
+        Datastrips of which less is made than was asked for, as is expected of them; nothing is missing.
     failed : list of str
         Units that came to no end, and why; the others did.
     run : str
@@ -87,6 +89,7 @@ class Summary:
     unseen: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     run: str = ""
+    expected: list[str] = field(default_factory=list)
 
     def notes(self) -> list[str]:
         """Return what a person should know, a line each: what was assumed, failed or kept back."""
@@ -94,6 +97,7 @@ class Summary:
         return [
             *(f"assumed: {flag}" for flag in dict.fromkeys(self.flags)),
             *(f"unseen: {what}" for what in self.unseen),
+            *(f"as expected: {what}" for what in self.expected),
             *(
                 f"{c['severity']} check {c['level']} {c['checklist']}/{c['id']} {c['status']}: {c['message']}"
                 for c in failed
@@ -222,7 +226,7 @@ def _summary(dispatcher: Dispatcher, ledger: Ledger, run: str) -> Summary:
     ]
     return Summary(
         told.paths, told.stores, told.checks, told.withheld, told.flagged, dispatcher.runner.outcomes, told.flags,
-        told.unseen, failed, run,
+        told.unseen, failed, run, told.expected,
     )  # fmt: skip
 
 

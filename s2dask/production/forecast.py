@@ -7,7 +7,7 @@ of a session arrive while it is received and are decoded as they come. The clock
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from s2dask.errors import ConfigurationError
 from s2dask.graph.cost import CostModel
 from s2dask.production.plan import Plan, PlannedUnit, plan
+from s2dask.production.plan_disk import Disk
 from s2dask.production.plan_source import PlanSource
 from s2dask.production.plan_work import DELIVERIES, Delivery
 from s2dask.production.unit_table import units_at_once
@@ -43,17 +44,35 @@ class Forecast:
         Seconds that workers work, all together.
     begun : float
         When the first task began; negative: while the session was received [s].
+    disk : float
+        Largest size of the folder of working stores [B].
+    delivered : float
+        Size of the products of the tiles [B].
+    begin : mapping of str to float
+        By unit: when it was claimed, seconds after the last input was there.
     """
 
     workers: int
     finish: Mapping[str, float]
     busy: float
     begun: float
+    disk: float = 0.0
+    delivered: float = 0.0
+    begin: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
         """When all of it is done."""
         return max(self.finish.values(), default=0.0)
+
+    def stages(self, made: Plan) -> dict[str, tuple[float, float]]:
+        """Return when the first unit of each kind was begun and the last one done, after the last input [s]."""
+        found: dict[str, tuple[float, float]] = {}
+        for unit in (planned.unit for planned in made.units):
+            begin, end = self.begin[unit.name], self.finish[unit.name]
+            first, last = found.get(unit.kind, (begin, end))
+            found[unit.kind] = (min(first, begin), max(last, end))
+        return found
 
     @property
     def efficiency(self) -> float:
@@ -86,6 +105,8 @@ class _Run:
         self.claimed = self.flying = self.count = 0
         self.rank: dict[int, int] = {}
         self.finish: dict[str, float] = {}
+        self.begun: dict[str, float] = {}
+        self.disk = Disk([planned.unit for planned in units], [planned.stages for planned in units])
         self.events: list[tuple[float, int, int, float]] = []
 
     def _is_ready(self, k: int) -> None:
@@ -103,14 +124,17 @@ class _Run:
             self.flying += 1
             self.rank[k] = self.claimed
             self.claimed += 1
+            self.begun[self.units[k].unit.name] = now
             self.begin(k, now, arrivals if self.units[k].unit.kind == "SESSION" else ())
 
     def begin(self, k: int, now: float, arrivals: Sequence[float] = ()) -> None:
         """Put the tasks of the next stage of a unit in the queue; end the unit after its last."""
+        self.disk.advance(k, self.stage[k])
         while self.stage[k] < len(self.durations[k]) and not self.durations[k][self.stage[k]]:
             self.stage[k] += 1
         if self.stage[k] == len(self.durations[k]):
             self.finish[self.units[k].unit.name] = now
+            self.disk.end(k)
             self.flying -= 1
             for j in self.next[k]:
                 self.waiting[j] -= 1
@@ -215,7 +239,7 @@ def simulate_plan(
             if run.flying < before:
                 handing = max(handing, now) + unit_seconds
                 run.claim(now, ())
-    return Forecast(workers, run.finish, busy, begun)
+    return Forecast(workers, run.finish, busy, begun, run.disk.most, run.disk.delivered, run.begun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +259,10 @@ class Promise:
         When they are done.
     times : mapping of int to float
         When other numbers of workers are done [s].
+    stages : mapping of str to (float, float)
+        When the first unit of each kind is begun and the last one done, on the fewest workers [s].
+    disk : float
+        Largest size of the folder of working stores then [B].
     """
 
     level: str
@@ -244,6 +272,8 @@ class Promise:
     cores: int | None
     seconds: float
     times: Mapping[int, float]
+    stages: Mapping[str, tuple[float, float]]
+    disk: float
 
 
 def cores_for(made: Plan, limit: float, *, reception: float, pace: float = 1.0) -> tuple[int | None, float]:
@@ -300,4 +330,7 @@ def promises(
             limit = PROMISES[level]
             cores, seconds = cores_for(made, limit, reception=reception, pace=pace)
             times = {n: simulate_plan(made, n, reception=reception, pace=pace).seconds for n in workers}
-            yield Promise(level, delivery, limit, made.estimate.seconds, cores, seconds, times)
+            then = simulate_plan(made, cores or MOST, reception=reception, pace=pace)
+            yield Promise(
+                level, delivery, limit, made.estimate.seconds, cores, seconds, times, then.stages(made), then.disk
+            )  # fmt: skip

@@ -56,8 +56,8 @@ class Order:
         Unit and absolute orbit of a session whose identifier tells neither (EDRS).
     datatake_type : str
         Of a session, as the mission plan has it (`s2dask.l0.datatake.KINDS`): telemetry does not tell it.
-    minimum_scenes : int
-        A shorter datastrip stays at L0; the mission's rule is 4 (`s2dask.l0.datatake.MINIMUM_SCENES`).
+    minimum_granules : int
+        A datastrip of fewer stays at L0, as is expected of it; the mission's rule is 48 or 36 (minGrRequired).
     formats : sequence of {"zarr", "safe"}
         Of a datastrip delivered at L0, L1A or L1B; for the SAFE it is located, and its clouds are judged, on the way.
     jp2_profile : {"s2-strict", "s2-fast", "htj2k"}
@@ -100,7 +100,7 @@ class Order:
     unit: str | None = None
     orbit: int | None = None
     datatake_type: str = NOMINAL
-    minimum_scenes: int = 1
+    minimum_granules: int = 0
     formats: Sequence[str] = ("zarr",)
     jp2_profile: Profile = "s2-strict"
     zarr_form: ZarrForm = "eopf"

@@ -13,6 +13,7 @@ from s2dask.graph.cost import CostModel, Estimate, Work, shipped_costs
 from s2dask.graph.unit import NOMINAL, TASK_BUDGET, Cost, Unit, check_budget
 from s2dask.production.footprint import tile_grid
 from s2dask.production.order import LEVELS
+from s2dask.production.part_table import awaited_by_tile, clean_unit, cut_parts, judging_unit, with_packets
 from s2dask.production.plan_source import PlanSource, StripShape, look_at
 from s2dask.production.plan_work import (
     DELIVERIES,
@@ -158,6 +159,7 @@ class _Asked:
     priority: int
     costs: CostModel
     tiles: tuple[str, ...]
+    split: int | None
 
     def priced(self, unit: Unit, work: UnitWork) -> PlannedUnit:
         """Return a unit with its cost."""
@@ -173,11 +175,40 @@ def _strip(asked: _Asked, source: PlanSource, strip: StripShape, rank: int) -> I
     for unit in (*before, strip_unit(cut, before, level="L0" if asked.to == "L0" else "L1B")):
         yield asked.priced(unit, work_of(unit, strip))
     if asked.to in ("L1C", "L2A"):
-        yield from _tiles(asked, strip, cut, None)
+        yield from _tiles(asked, strip, cut, _wanted(asked, strip), None)
 
 
-def _tiles(asked: _Asked, strip: StripShape, cut: StripCut, after: Sequence[str] | None) -> Iterator[PlannedUnit]:
-    names = [name for name in strip.tiles if not asked.tiles or name in asked.tiles]
+def _split(asked: _Asked, source: PlanSource, strip: StripShape, rank: int, per: int) -> Iterator[PlannedUnit]:
+    """Yield the units of a datastrip that is split into virtual ones."""
+    cut = StripCut(strip.detectors, strip.scenes, rank, asked.group, asked.priority)
+    packets = list(l0_units(cut)) if source.kind == "session" else []
+    needs = {name: strip.needs.get(name, (0, strip.scenes)) for name in _wanted(asked, strip)}
+    before: list[Unit] = []
+    for part in cut_parts(strip.scenes, per, needs):
+        one = replace(cut, part=part)
+        images = l1b_units(one, packets)
+        mine = [*with_packets(packets, images, before), *images, judging_unit(one, images)]
+        before += mine
+        for unit in mine:
+            yield asked.priced(unit, work_of(unit, strip))
+        tiles = [
+            made
+            for name in part.tiles
+            for made in _tiles(asked, strip, one, [name], awaited_by_tile(one, images, needs[name]))
+        ]
+        yield from tiles
+        yield asked.priced(clean_unit(one, [made.unit for made in tiles]), UnitWork())
+    judged = [*packets, *(unit for unit in before if unit.kind == "STRIP")]
+    yield asked.priced(strip_unit(cut, judged, level="L1B"), work_of(strip_unit(cut), strip))
+
+
+def _wanted(asked: _Asked, strip: StripShape) -> list[str]:
+    return [name for name in strip.tiles if not asked.tiles or name in asked.tiles]
+
+
+def _tiles(
+    asked: _Asked, strip: StripShape, cut: StripCut, names: Sequence[str], after: Sequence[str] | None
+) -> Iterator[PlannedUnit]:
     for name, unit in zip(names, tile_units(cut, names, after), strict=True):
         cover, seen = strip.cover.get(name, 1.0), strip.granules.get(name, 0)
         shape = TileShape(tile_grid(name), strip.bands, cover)
@@ -189,7 +220,7 @@ def _import(asked: _Asked, strip: StripShape) -> Iterator[PlannedUnit]:
     """Yield the units of a real L1B product."""
     yield asked.priced(Unit(name="IMPORT", kind="IMPORT", priority=asked.priority), work_of_import(strip))
     cut = StripCut(strip.detectors, strip.scenes, 0, asked.group, asked.priority)
-    yield from _tiles(asked, strip, cut, ("IMPORT",))
+    yield from _tiles(asked, strip, cut, _wanted(asked, strip), ("IMPORT",))
 
 
 def _product(asked: _Asked, source: PlanSource) -> PlannedUnit:
@@ -215,7 +246,10 @@ def _units(asked: _Asked, source: PlanSource) -> Iterator[PlannedUnit]:
     if source.kind == "session":
         yield asked.priced(session_unit(asked.priority), work_of_session(source.files, source.strips))
     for rank, strip in enumerate(source.strips):
-        yield from _strip(asked, source, strip, rank)
+        if asked.split is not None and asked.to in ("L1C", "L2A"):
+            yield from _split(asked, source, strip, rank, asked.split)
+        else:
+            yield from _strip(asked, source, strip, rank)
 
 
 def plan(
@@ -232,6 +266,7 @@ def plan(
     costs: CostModel | None = None,
     memory: int | None = WORKER_MEMORY,
     tasks: int = TASK_BUDGET,
+    split: int | None = None,
 ) -> Plan:
     """Plan a run: its units with what they read, write and cost.
 
@@ -256,6 +291,8 @@ def plan(
         Of a worker [B]; None: units are not held against it.
     tasks : int
         That the scheduler may hold.
+    split : int, optional
+        Scenes of a virtual datastrip; default: images stay until the end.
 
     Returns
     -------
@@ -271,7 +308,9 @@ def plan(
     if delivery not in DELIVERIES:
         raise ConfigurationError(f"no delivery {delivery}", "--delivery", f"one of {', '.join(DELIVERIES)}")
     wanted = tuple(tile_grid(name).tile_id for name in tiles)
-    asked = _Asked(to, delivery, group, priority, shipped_costs() if costs is None else costs, wanted)
+    asked = _Asked(to, delivery, group, priority, shipped_costs() if costs is None else costs, wanted, split)
+    if split is not None and split < 1:
+        raise ConfigurationError(f"{split} scenes", "--split", "1 or more")
     if isinstance(source, PlanSource):
         found = source
     else:

@@ -44,6 +44,8 @@ class StripGround:
         Share of a tile that the images cover, by name.
     granules : mapping of str to int
         Granules (detector x scene) that see a tile, by name.
+    needs : mapping of str to (int, int)
+        First scene and last + 1 of those, and of their neighbours, by name.
     footprint : geometry
         Longitude and latitude [degree].
     flags : tuple of str
@@ -53,6 +55,7 @@ class StripGround:
     tiles: tuple[Tile, ...]
     cover: Mapping[str, float]
     granules: Mapping[str, int]
+    needs: Mapping[str, tuple[int, int]]
     footprint: BaseGeometry
     flags: tuple[str, ...]
 
@@ -140,8 +143,8 @@ def _inverse(transformer: Transformer, places: NDArray[np.float64]) -> NDArray[n
     return np.stack(transformer.transform(places[:, 0], places[:, 1], direction="INVERSE"), -1)
 
 
-def _seen_by(tiles: tuple[Tile, ...], outlines: NDArray[np.object_]) -> dict[str, int]:
-    """Return how many outlines touch each tile, all turns of the longitude considered."""
+def _seen_by(tiles: tuple[Tile, ...], outlines: NDArray[np.object_]) -> dict[str, NDArray[np.intp]]:
+    """Return which outlines touch each tile, all turns of the longitude considered."""
     tree = shapely.STRtree(outlines)
     out = {}
     for tile in tiles:
@@ -149,10 +152,14 @@ def _seen_by(tiles: tuple[Tile, ...], outlines: NDArray[np.object_]) -> dict[str
         ring = shapely.segmentize(_square(tile), TILE_SIZE / 8)
         square = shapely.transform(ring, partial(_inverse, transformer))
         turned = [affinity.translate(square, turn) for turn in (-360.0, 0.0, 360.0)]
-        found = [tree.query(one, "intersects") for one in turned]
-        # a sliver that only another band sees counts as one
-        out[tile.name] = max(int(np.unique(np.concatenate(found)).size), 1)
+        out[tile.name] = np.unique(np.concatenate([tree.query(one, "intersects") for one in turned]))
     return out
+
+
+def _needs(seen: NDArray[np.intp], scenes: int) -> tuple[int, int]:
+    """Return first scene and last + 1 of some granules, a neighbour on each side: of other bands, and margins."""
+    found = seen % scenes if seen.size else np.zeros(1, np.intp)
+    return max(int(found.min()) - 1, 0), min(int(found.max()) + 2, scenes)
 
 
 def lie_of_strip(model: ViewingModel, gipps: GippSet, images: Mapping[Key, int], scenes: int, aux: str) -> StripGround:
@@ -178,4 +185,7 @@ def lie_of_strip(model: ViewingModel, gipps: GippSet, images: Mapping[Key, int],
     reference = next((name for name in REFERENCES if name in names), min(names))
     detectors = tuple(sorted({d for d, _ in images}))
     seen = _seen_by(tiles, _granules(model, detectors, reference, scenes, terrain))
-    return StripGround(tiles, {t.name: tile_cover(footprint, t) for t in tiles}, seen, footprint, flags)
+    # a sliver that only another band sees counts as one granule
+    granules = {name: max(found.size, 1) for name, found in seen.items()}
+    needs = {name: _needs(found, scenes) for name, found in seen.items()}
+    return StripGround(tiles, {t.name: tile_cover(footprint, t) for t in tiles}, granules, needs, footprint, flags)

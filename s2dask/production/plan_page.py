@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from s2dask.graph.unit import Cost
-from s2dask.production.forecast import Promise
+from s2dask.production.forecast import Forecast, Promise
 from s2dask.production.plan import Plan
 from s2dask.qc.sheet import Grid, Heading, Paragraph, Sheet
 
@@ -91,6 +91,26 @@ def promises_table(found: Sequence[Promise]) -> Table:
     return "Cores for the promised times", header, rows
 
 
+def stages_table(found: Sequence[Promise]) -> Table:
+    """Return when each stage of the runs of `promises_table` begins and ends."""
+    kinds = list(dict.fromkeys(kind for promise in found for kind in promise.stages))
+    rows = [
+        (f"{p.level} {p.delivery}", "-" if p.cores is None else str(p.cores),
+         *("–".join(f"{moment / 60:.1f}" for moment in p.stages[k]) if k in p.stages else "" for k in kinds),
+         _giga(p.disk, 0))
+        for p in found
+    ]  # fmt: skip
+    header = ("product, delivery", "cores", *(f"{kind} min" for kind in kinds), "disk GB")
+    return "Stages on these cores, after the last input", header, rows
+
+
+def disk_note(done: Forecast) -> str:
+    """Return how much disk a simulated run takes, in a sentence."""
+    return (
+        f"{done.workers} workers: at most {_giga(done.disk)} GB of working stores, tiles of {_giga(done.delivered)} GB"
+    )
+
+
 def headline(made: Plan) -> str:
     """Return the cost of the whole in a sentence."""
     e = made.estimate
@@ -111,7 +131,8 @@ def notes(made: Plan) -> list[str]:
 def tables(made: Plan, found: Sequence[Promise] = (), most: int | None = _LONG) -> list[Table]:
     """Return all tables of a plan; those without rows are left out."""
     all_of = [
-        strips_table(made), units_table(made), promises_table(found), steps_table(made), tiles_table(made, most)
+        strips_table(made), units_table(made), promises_table(found), stages_table(found), steps_table(made),
+        tiles_table(made, most),
     ]  # fmt: skip
     return [table for table in all_of if table[2]]
 

@@ -45,6 +45,8 @@ class StripShape:
         Share of a tile that they cover.
     granules : mapping of str to int
         Granules that see a tile.
+    needs : mapping of str to (int, int)
+        First scene and last + 1 that a tile is made of.
     """
 
     detectors: tuple[int, ...]
@@ -55,6 +57,7 @@ class StripShape:
     tiles: tuple[str, ...] = ()
     cover: Mapping[str, float] = field(default_factory=dict)
     granules: Mapping[str, int] = field(default_factory=dict)
+    needs: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
         """Return it, JSON-able."""
@@ -123,7 +126,15 @@ def _located(
     lie: StripGround = lie_of_strip(model, gipps, lines, shape.scenes, aux)
     names = tuple(tile.name for tile in lie.tiles)
     located = StripShape(
-        shape.detectors, shape.bands, shape.scenes, shape.codec, shape.sensing, names, lie.cover, lie.granules
+        shape.detectors,
+        shape.bands,
+        shape.scenes,
+        shape.codec,
+        shape.sensing,
+        names,
+        lie.cover,
+        lie.granules,
+        lie.needs,
     )
     return located, lie.flags
 

@@ -125,7 +125,7 @@ class Rehearsal:
         """What runs the units of each kind."""
         return {
             "SESSION": self._session, "L0": self._packets, "L1A": self._granules, "L1B": self._granules,
-            "STRIP": self._close, "TILE": self._tile,
+            "STRIP": self._close, "TILE": self._tile, "CLEAN": lambda _: Done(Told()),
         }  # fmt: skip
 
     def root(self, out: str) -> Unit:

@@ -67,9 +67,9 @@ def _level_of(context: Context, l0: str, told: Told) -> str:
     elif reasons:
         told.withheld.append(f"{l0}: degraded datatake, L0 only: {reasons}")
     last = "L0" if reasons else last
-    if last != "L0" and strip_facts(l0).scenes < context.order.minimum_scenes:
-        scenes = f"{strip_facts(l0).scenes} scenes, {last} needs {context.order.minimum_scenes}"
-        told.withheld.append(f"{l0}: {scenes}")
+    held, least = strip_facts(l0).scenes * len(strip_facts(l0).detectors), context.order.minimum_granules
+    if last != "L0" and held < least:
+        told.expected.append(f"{l0}: {held} granules, {least} are needed beyond L0: {last} is not made")
         return "L0"
     return last
 

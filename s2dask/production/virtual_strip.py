@@ -22,6 +22,15 @@ from s2dask.production.ingest import StripUpdate
 from s2dask.production.marks import forget
 from s2dask.production.order import Order
 from s2dask.production.ortho import strip_lines
+from s2dask.production.part_table import (
+    Scenes,
+    awaited_by_tile,
+    clean_unit,
+    cut_parts,
+    judging_unit,
+    made_again,
+    with_packets,
+)
 from s2dask.production.resampling import DEFAULT
 from s2dask.production.setting import open_setting
 from s2dask.production.strip import strip_facts
@@ -31,31 +40,6 @@ from s2dask.production.unit_table import Part, StripCut, l1b_units, strip_unit
 from s2dask.production.work import Context, Done, Told
 
 _log = logging.getLogger(__name__)
-Scenes = tuple[int, int]
-
-
-def cut_parts(scenes: int, per: int, needs: Mapping[str, Scenes]) -> tuple[Part, ...]:
-    """Return the virtual datastrips of a datastrip.
-
-    Parameters
-    ----------
-    scenes : int
-    per : int
-        Scenes of its own of each; of the last what is left.
-    needs : mapping of str to (int, int)
-        First scene and last + 1 that each tile is made of.
-    """
-    parts = []
-    for number, first in enumerate(range(0, scenes, per), 1):
-        stop = min(first + per, scenes)
-        tiles = tuple(tile for tile, need in needs.items() if first <= need[0] < stop)
-        parts.append(Part(number, first, stop, max([stop, *(needs[tile][1] for tile in tiles)]), tiles))
-    return tuple(parts)
-
-
-def made_again(parts: Sequence[Part]) -> float:
-    """Return the share of granules that are made for more than one virtual datastrip, each counted as often [1]."""
-    return sum(part.reach - part.stop for part in parts) / parts[-1].stop
 
 
 def _needs(l0: str, aux: str, grids: Sequence[TileGrid], order: Order) -> dict[str, Scenes]:
@@ -112,8 +96,7 @@ def virtual_units(
     units: list[Unit] = []
     for one, part in zip(cuts, parts, strict=True):
         mine = _images_of_part(one, part, packets, update, gipps, order)
-        awaited = {name for unit in mine for name in unit.after} - {unit.name for unit in units}
-        units += [unit for unit in packets if unit.name in awaited]
+        units += with_packets(packets, mine, units)
         units += [*mine, *_tiles_of_part(one, part, mine, covers, needs, order, inputs)]
     judged = [unit for unit in units if unit.kind == "STRIP"]
     closing = strip_unit(whole, [*packets, *judged], deliver=False)
@@ -130,28 +113,23 @@ def _images_of_part(
 ) -> list[Unit]:
     """Return the units of the granules of a virtual datastrip, and the one that judges those of its own."""
     granules = identified_granules(l1b_units(cut, packets), update, gipps)
-    own = [unit for unit in granules if unit.spec["scenes"][0] < part.stop]
-    judging = strip_unit(cut, own, part=part.number, deliver=False)
     identity = part_identity(update, cut.around((part.first, part.stop)), part.number, order, gipps)
-    return [*granules, replace(judging, identity=identity)]
+    return [*granules, replace(judging_unit(cut, granules), identity=identity)]
 
 
 def _tiles_of_part(
-    cut: StripCut, part: Part, images: Sequence[Unit], covers: Mapping[TileGrid, float],
-    needs: Mapping[str, Scenes], order: Order, inputs: Mapping[str, str],
+    cut: StripCut, part: Part, images: Sequence[Unit], covers: Mapping[TileGrid, float], needs: Mapping[str, Scenes],
+    order: Order, inputs: Mapping[str, str],
 ) -> list[Unit]:  # fmt: skip
     """Return the units of the tiles of a virtual datastrip, and the one that removes its images after them."""
-    tiles, grids = [], {grid.tile_id: grid for grid in covers}
-    for name in part.tiles:
-        taken = set(cut.reading(needs[name]))
-        # its granules are named beside the judgement, which stands when they are removed
-        after = (cut.strip_name, *(u.name for u in images if u.kind == "L1B" and tuple(u.spec["scenes"]) in taken))
-        tiles.append(grid_unit(cut, grids[name], order, inputs, after, covers[grids[name]]))
-    if order.keep:
-        return tiles
-    last = tuple(unit.name for unit in tiles) or (cut.strip_name,)
-    name = cut.strip_name.replace("STRIP", "CLEAN")
-    return [*tiles, Unit(name=name, kind="CLEAN", spec=cut.spec(), after=last, priority=cut.priority + 2)]
+    grids = {grid.tile_id: grid for grid in covers}
+    tiles = [
+        grid_unit(
+            cut, grids[name], order, inputs, awaited_by_tile(cut, images, needs[name]), covers[grids[name]]
+        )
+        for name in part.tiles
+    ]  # fmt: skip
+    return tiles if order.keep else [*tiles, clean_unit(cut, tiles)]
 
 
 def run_clean(context: Context) -> Done:

@@ -25,7 +25,7 @@ class Told:
     stores : dict of str to str
         Working stores, by level and place.
     checks : list of dict
-    withheld, flagged, flags, unseen : list of str
+    withheld, flagged, flags, unseen, expected : list of str
         See `s2dask.production.chain.Summary`.
     facts : dict
         For the units that come after.
@@ -38,6 +38,7 @@ class Told:
     flagged: list[str] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -156,6 +157,6 @@ def join(parts: Sequence[Mapping[str, Any]]) -> Told:
     whole = Told()
     for part in parts:
         whole.stores.update(part["stores"])
-        for name in ("paths", "checks", "withheld", "flagged", "flags", "unseen"):
-            getattr(whole, name).extend(part[name])
+        for name in ("paths", "checks", "withheld", "flagged", "flags", "unseen", "expected"):
+            getattr(whole, name).extend(part.get(name, ()))
     return whole

@@ -116,7 +116,8 @@ def report(connection: Connection, now: float, run: str) -> dict[str, Any]:
     return {
         **summary(connection, now, run), "control": head.control, "baseline": head.baseline,
         "gipps": decoded(head.gipps) or {}, "request": decoded(head.request) or {}, "created": instant(head.created),
-        "told": instant(now), "products": standing, "superseded": len(made) - len(standing), "gaps": gaps(rows, now),
+        "told": instant(now), "products": standing, "expected": _expected(rows),
+        "superseded": len(made) - len(standing), "gaps": gaps(rows, now),
         "kinds": _kinds(rows), "datastrips": _datastrips(connection, head.id, rows), **_spent(connection, head.id),
     }  # fmt: skip
 
@@ -133,6 +134,12 @@ def _kinds(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         kind["dead"] += row["state"] == DEAD
         kind["cost"] += row["cost"]["core_seconds"]
     return list(found.values())
+
+
+def _expected(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what units say is not made, as is expected: no gap."""
+    values = (row["value"] for row in rows if isinstance(row["value"], dict))
+    return [str(why) for value in values for why in value.get("expected") or ()]
 
 
 def _datastrips(connection: Connection, run_id: int, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -52,6 +52,7 @@ def sheet(report: Mapping[str, Any], where: str = "LEDGER") -> Sheet:
                 for d in report["datastrips"]
             ],
         ),
+        *(Paragraph(f"As expected: {why}.", "quiet") for why in report["expected"]),
         *_gaps(report, where),
         *_products(report["products"], report["superseded"]),
         *_effort(report),

@@ -35,6 +35,8 @@ def test_tables_promises_and_the_page(sparse: Path, tmp_path: Path) -> None:
     assert made.exit_code == 0, made.output
     assert "core hours, 80 % interval" in made.output
     assert "2 workers: done" in made.output
+    assert "2 workers: at most" in made.output
+    assert "Stages on these cores" in page.read_text("utf-8")
     assert "Cores for the promised times" in page.read_text("utf-8")
     for delivery in ("s2-strict", "s2-fast", "htj2k", "zarr"):
         assert f"L2A {delivery}" in page.read_text("utf-8")

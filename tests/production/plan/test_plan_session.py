@@ -17,11 +17,15 @@ from s2dask.geometry.tiles import TILE_SIZE, tiles_of
 from s2dask.instrument import SCENE_SECONDS, band
 from s2dask.instrument.telemetry import CADU_BYTES
 from s2dask.l0.session import survey
+from s2dask.l1c.resampling import filter_of
+from s2dask.production.footprint import tile_grid
+from s2dask.production.forecast import promises, simulate_plan
 from s2dask.production.plan import PlannedUnit, plan
 from s2dask.production.plan_ground import tile_cover
-from s2dask.production.plan_page import headline, plan_sheet, tables
+from s2dask.production.plan_page import headline, plan_sheet, stages_table, tables
 from s2dask.production.plan_sample import sample_session
 from s2dask.production.plan_source import PlanSource, look_at
+from s2dask.production.tile_scenes import tile_scenes
 from s2dask.qc.sheet import html
 from s2dask.simulate.structure import StructuredChannel, StructureOptions, simulate_structure
 from s2dask.simulate.telemetry import write_dsib
@@ -96,8 +100,38 @@ def _without_files(found: PlanSource) -> PlanSource:
     return replace(found, files=found.files[:1], arrivals=found.arrivals[:1])
 
 
+def test_a_plan_that_is_split_makes_granules_again_and_needs_less_disk(found: PlanSource) -> None:
+    whole, split = plan(found, to="L1C"), plan(found, to="L1C", split=8)
+    seen: set[str] = set()
+    for planned in split.units:
+        assert set(planned.unit.after) <= seen, planned.unit.name
+        seen.add(planned.unit.name)
+    assert sorted(split.tiles) == sorted(whole.tiles)
+    kinds = {kind: n for kind, (n, _) in split.by_kind().items()}
+    assert (kinds["CLEAN"], kinds["STRIP"], kinds["L0"]) == (5, 6, whole.by_kind()["L0"][0])
+    made = {kind: cost.pixels for kind, (_, cost) in split.by_kind().items()}
+    assert 1.0 < made["L1B"] / whole.by_kind()["L1B"][1].pixels < 3.0
+    assert made["TILE"] == whole.by_kind()["TILE"][1].pixels
+    disk = [simulate_plan(one, 2) for one in (whole, split)]
+    assert disk[1].disk < disk[0].disk
+    assert disk[1].delivered == pytest.approx(disk[0].delivered)
+
+
+def test_scenes_of_a_tile_are_nearly_those_that_a_run_takes(found: PlanSource) -> None:
+    """The plan looks at the granules of one band, a run at the lines of all."""
+    options = StructureOptions(40, found.strips[0].detectors, found.strips[0].bands)
+    model, _ = pass_of(options)
+    lines = {name: 40 * band(name).lines_per_scene for name in options.bands}
+    for tile in found.strips[0].tiles:
+        exact = tile_scenes(model, tile_grid(tile), lines, options.detectors, filter_of("bspline"))
+        first, stop = found.strips[0].needs[tile]
+        assert exact is not None
+        assert abs(exact[0] - first) <= 2, tile
+        assert abs(exact[1] - stop) <= 2, tile
+
+
 def test_what_makes_no_sense_is_refused(found: PlanSource, sparse: Path, tmp_path: Path) -> None:
-    for wrong in ({"to": "L3"}, {"delivery": "png"}, {"tiles": ["28SCB"]}):
+    for wrong in ({"split": 0}, {"to": "L3"}, {"delivery": "png"}, {"tiles": ["28SCB"]}):
         with pytest.raises(ConfigurationError):
             plan(found, **wrong)  # type: ignore[arg-type]
     with pytest.raises(InputMissing, match="nothing there"):
@@ -166,6 +200,7 @@ def test_a_lost_end_shows(sparse: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.row("PS-04")
 def test_sixty_gigabytes_are_planned_within_a_minute(tmp_path: Path) -> None:
     folder = simulate_structure(str(tmp_path / "session"))
     begun = time.process_time()
@@ -178,3 +213,14 @@ def test_sixty_gigabytes_are_planned_within_a_minute(tmp_path: Path) -> None:
     assert max(p.unit.cost.tasks for p in made.units) < 1000
     used = sum(f.stat().st_blocks * 512 for f in Path(folder).rglob("*") if f.is_file())
     assert used < 500e6
+    kept = list(promises(made.source, reception=900.0, levels=("L2A",), deliveries=("s2-strict", "htj2k")))
+    for promise in kept:
+        assert promise.cores is not None
+        assert list(promise.stages) == ["SESSION", "L0", "L1B", "STRIP", "TILE"]
+        ends = [end for _, end in promise.stages.values()]
+        assert max(ends) == promise.seconds <= promise.limit
+        assert all(begin < end for begin, end in promise.stages.values())
+    title, header, rows = stages_table(kept)
+    assert title.startswith("Stages")
+    assert {len(row) for row in rows} == {len(header)}
+    assert [promise.cores for promise in kept] == [16, 7]
