@@ -191,7 +191,7 @@ class Dispatcher:
             except LeaseLost:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a unit fails of is for the ledger
-                self._fail(claim, runner, before, error)
+                self._fail(claim, runner, before, error, time.perf_counter() - begun)
         except LeaseLost as error:
             _log.warning("%s", error)
         finally:
@@ -231,7 +231,9 @@ class Dispatcher:
         absent = [name for name in claim.unit.after if name not in found]
         return found | (self.ledger.values(claim.run, absent) if absent else {})
 
-    def _fail(self, claim: Claim, runner: Runner, before: Mapping[str, Any], error: Exception) -> None:
+    def _fail(
+        self, claim: Claim, runner: Runner, before: Mapping[str, Any], error: Exception, seconds: float
+    ) -> None:  # fmt: skip
         if _interrupted(runner, error):
             _log.info("%s given back: %s", claim.unit.name, error)
             self._looked = -math.inf
@@ -244,7 +246,7 @@ class Dispatcher:
         state = self.ledger.fail(claim, failure_of(error, bundle, self.failures))
         _log.info("%s %s: %s", claim.unit.name, state.lower(), error)
         if self.trace is not None:
-            self.trace.fail(claim, state, error)
+            self.trace.fail(claim, state, error, seconds)
 
     def _bundle(self, claim: Claim, before: Mapping[str, Any], error: Exception) -> str | None:
         """Keep what is needed to see a failure again that may be the unit's own fault, and the last one of any."""

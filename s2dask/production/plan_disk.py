@@ -13,8 +13,10 @@ BYTES: Final[Mapping[str, float]] = {
     "GEN_ORTHO_TOA-r10m": 1.4, "GEN_ORTHO_TOA-r20m": 1.4, "GEN_ORTHO_TOA-r60m": 1.4, "L2A_AC": 57.0,
     "FORMAT_ZARR": 1.14, "FORMAT_TCI": 0.4, "FORMAT_IMG": 0.78,
 }  # fmt: skip
-"""That a task leaves for each byte, pixel or sample of its size [B], coded and compressed as it is stored: measured on a
-simulated session of two detectors, 13 bands and 20 km of clouds and land, to Level-2A."""
+"""That a task leaves for each byte, pixel or sample of its size [B], coded and compressed as it is stored.
+
+Measured on a simulated session of two detectors, 13 bands and 20 km of clouds and land, to Level-2A.
+"""
 _TRANSIENT: Final = ("TILE", "L1C", "L2A")
 
 

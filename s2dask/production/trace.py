@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
 from s2dask.production.ledger import Claim, Result
+
+_STORES: Final = ("l0", "images", "l1c")
+"""Of the spec of a unit: working stores that it reads."""
 
 
 def _now() -> str:
@@ -32,8 +35,11 @@ class Trace:
         unit = claim.unit
         line = {
             "header": {"type": "REPORT", "timestamp": _now(), "level": "INFO"}, "event": kind,
-            "uid": f"{claim.run}/{unit.name}#{claim.fence}", "run": claim.run, "task": unit.name, "kind": unit.kind,
-            "follows_from": list(unit.after), "owner": claim.owner, "attempt": claim.attempt, **told,
+            "uid": f"{claim.run}/{unit.name}#{claim.fence}",
+            "parent": f"{claim.run}/{claim.parent}" if claim.parent else claim.run,
+            "follows_from": [f"{claim.run}/{name}" for name in unit.after],
+            "run": claim.run, "task": unit.name, "kind": unit.kind, "owner": claim.owner,
+            "attempt": claim.attempt, **told,
         }  # fmt: skip
         text = json.dumps(line, separators=(",", ":")) + "\n"
         with self._lock:
@@ -45,21 +51,29 @@ class Trace:
 
     def begin(self, claim: Claim, inputs: Mapping[str, Any]) -> None:
         """Tell that an attempt begins; `inputs` are the units it follows, with what they told."""
-        self._say("BEGIN", claim, {"input": sorted(inputs), "identity": claim.unit.identity})
+        spec = claim.unit.spec
+        order = spec.get("order")
+        stores = {str(spec[key]) for key in _STORES if spec.get(key)} if inputs else set()
+        source = {str(order["source"])} if isinstance(order, Mapping) and not inputs else set()
+        told = {str(path) for one in inputs.values() for path in one.get("stores", {}).values()}
+        self._say("BEGIN", claim, {"input": sorted(stores | source | told), "identity": claim.unit.identity})
 
     def end(self, claim: Claim, result: Result, *, reused: bool) -> None:
         """Tell that an attempt ended well."""
-        size = sum(product.bytes for product in result.products) / 2**20
-        seconds = result.wall_seconds
+        seconds, written = result.wall_seconds, result.bytes_out / 2**20
+        made = [product.url for product in result.products]
+        stores = sorted(str(store) for store in result.value.get("stores", {}).values())
         told = {
             "status": "REUSED" if reused else "OK", "duration_in_seconds": round(seconds, 3),
-            "core_seconds": round(result.core_seconds, 3), "output": [product.url for product in result.products],
-            "output_mib": round(size, 3), "mib_per_second": round(size / seconds, 3) if seconds else 0.0,
+            "core_seconds": round(result.core_seconds, 3), "output": made or stores,
+            "input_mib": round(result.bytes_in / 2**20, 3), "output_mib": round(written, 3),
+            "mib_per_second": round(written / seconds, 3) if seconds else 0.0,
             "missing_output": [], "quality": result.value.get("withheld", []) + result.value.get("flagged", []),
         }  # fmt: skip
         self._say("END", claim, told)
 
-    def fail(self, claim: Claim, state: str, error: BaseException) -> None:
-        """Tell that an attempt failed, and in which state that leaves the unit."""
+    def fail(self, claim: Claim, state: str, error: BaseException, seconds: float) -> None:
+        """Tell that an attempt failed after some time [s], and in which state that leaves the unit."""
         missing = [claim.unit.name] if state != "WAITING" else []
-        self._say("END", claim, {"status": "NOK", "state": state, "error": str(error), "missing_output": missing})
+        told = {"status": "NOK", "state": state, "duration_in_seconds": round(seconds, 3), "error": str(error)}
+        self._say("END", claim, {**told, "missing_output": missing, "quality": []})

@@ -129,14 +129,20 @@ def claim(
     )  # fmt: skip
     for name in dict.fromkeys(row.run for row in taken):
         tell(connection, now, name, [(row.name, RUNNING, {"owner": owner}) for row in taken if row.run == name])
-    return [Claim(row.run, unit_of(row), row.id, row.fence + 1, row.attempts + 1, owner, now + lease) for row in taken]
+    return [
+        Claim(row.run, unit_of(row), row.id, row.fence + 1, row.attempts + 1, owner, now + lease, row.parent)
+        for row in taken
+    ]
 
 
 def claimed(connection: Connection, ticket: str) -> list[Claim]:
     """Return what a claim got whose answer was lost with the connection."""
     question = select(units, runs.c.name.label("run")).join(runs, units.c.run_id == runs.c.id)
     rows = connection.execute(question.where(text(f"units.{LEASED}"), units.c.ticket == ticket).order_by(units.c.id))
-    return [Claim(row.run, unit_of(row), row.id, row.fence, row.attempts, row.owner, row.lease_until) for row in rows]
+    return [
+        Claim(row.run, unit_of(row), row.id, row.fence, row.attempts, row.owner, row.lease_until, row.parent)
+        for row in rows
+    ]
 
 
 def held(connection: Connection, claims: Sequence[Claim]) -> list[Claim]:

@@ -154,6 +154,8 @@ class Claim:
     owner : str
     until : float
         End of the lease, if it is not renewed [s since 1970 UTC].
+    parent : str
+        The unit that called for it; empty of the first of a run.
     """
 
     run: str
@@ -163,6 +165,7 @@ class Claim:
     attempt: int
     owner: str
     until: float
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
