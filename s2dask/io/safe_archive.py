@@ -4,11 +4,12 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import IO, Final
 
 from lxml import etree
 
@@ -111,6 +112,21 @@ class SafeArchive:
                 return archive.read(info)
         except (OSError, KeyError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             raise InputError(f"cannot be read ({error})", where, _REMEDY) from error
+
+    @contextmanager
+    def stream(self, name: str) -> Iterator[tuple[IO[bytes], int]]:
+        """Open a file of any size: what reads it, and how many bytes it has."""
+        try:
+            if not self.root:
+                with (self.path / name).open("rb") as source:
+                    yield source, (self.path / name).stat().st_size
+            else:
+                with zipfile.ZipFile(self.path) as archive:
+                    info = archive.getinfo(f"{self.root}/{name}")
+                    with archive.open(info) as source:
+                        yield source, info.file_size
+        except (OSError, KeyError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+            raise InputError(f"cannot be read ({error})", self.describe(name), _REMEDY) from error
 
     def xml(self, name: str) -> etree._Element:
         """Parse an XML file: no entities, no DTD, no network."""

@@ -52,6 +52,8 @@ class Check:
         What the report tells beside the message, by name, with fields in braces.
     on_metadata : bool
         Whether the report says that the metadata file was inspected, and not the folder.
+    quiet : bool
+        Whether the report of an item has it only if it fails: a check beyond those of the mission's reports.
     group, section : str
         Place in a report of L2A_QUALITY.
     parameters : mapping
@@ -76,6 +78,7 @@ class Check:
     absent: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
     on_metadata: bool = False
+    quiet: bool = False
     group: str = ""
     section: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)

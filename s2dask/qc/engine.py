@@ -15,6 +15,7 @@ from s2dask.qc.items import Item, open_items
 
 _OF_MANIFEST: Final = (
     "manifest_present", "manifest_object", "manifest_object_exists", "id_references", "href_exist", "extra_data",
+    "file_sizes", "file_checksums",
 )  # fmt: skip
 """Functions that a part of a product, whose manifest is that of the product, is not asked."""
 
@@ -113,6 +114,8 @@ def check_item(item: Item, lists: Checklists | None = None, wanted: Sequence[str
         result = judge(check, item, FUNCTIONS[check.function])
         if item.url and not result.done and "RECORD" not in check.items:
             continue  # a Zarr has no metadata files: it is asked what it tells
+        if check.quiet and result.status != "FAILED" and not result.traceback:
+            continue
         spent = round(1e3 * (time.perf_counter() - began), 3)
         where = item.metadata if check.on_metadata else ""
         results.append(replace(result, milliseconds=spent, item=where))

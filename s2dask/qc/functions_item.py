@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from lxml import etree
 
+from s2dask.qc import functions_files as on_files
 from s2dask.qc.checks import Check, Finding, Function, NotTold
 
 if TYPE_CHECKING:
@@ -125,5 +126,6 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "metadata_present": metadata_present, "manifest_present": manifest_present, "manifest_object": manifest_object,
     "manifest_object_exists": manifest_object_exists, "id_references": id_references, "href_exist": href_exist,
     "extra_data": extra_data, "dimensions": dimensions, "data_loss": data_loss, "inherited": inherited,
+    **on_files.FUNCTIONS,
 }  # fmt: skip
 """By the name that a checklist file has."""

@@ -3,14 +3,15 @@
 import math
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from lxml import etree
 
-from s2dask.errors import InputError
+from s2dask.errors import InputError, InputMissing
 from s2dask.instrument import BANDS
 from s2dask.io.eopf_reader import tile_facts
 from s2dask.io.safe_archive import SafeArchive
@@ -76,6 +77,12 @@ class Item:
         """Files of the item, relative to its folder."""
         names = () if self.archive is None else self.archive.names
         return tuple(name.removeprefix(self.prefix) for name in names if name.startswith(self.prefix))
+
+    def opened(self, name: str) -> AbstractContextManager[tuple[IO[bytes], int]]:
+        """Return what opens a file of the item: a binary file and its size [bytes]."""
+        if self.archive is None:
+            raise InputMissing("no files", self.name, "give a SAFE or a PDI folder")
+        return self.archive.stream(self.prefix + name)
 
     def document(self, name: str) -> etree._Element | None:
         """Return the root of an XML file of the item, None where there is none."""
