@@ -85,7 +85,7 @@ def told(check: Check, source: Source) -> Finding:
 def per_band(check: Check, source: Source) -> Finding:
     """Find whether no number of a band is above the maximum; the inputs are ``name.B01`` …, as far as told.
 
-    With ``least``, by band, whether none is below that of its band.
+    With ``least``, by band, whether none is below that of its band; with ``judged``, bands, the others are only told.
     """
     from s2dask.instrument import BANDS
 
@@ -96,7 +96,8 @@ def per_band(check: Check, source: Source) -> Finding:
             return Finding(None)
         raise NotTold("the images are absent", "", "give the product with its pixels")
     least = check.parameters.get("least", {})
-    shares = {b: -n / least[b] for b, n in numbers.items() if b in least} if least else numbers
+    judged = check.parameters.get("judged", list(numbers))
+    shares = {b: -n / least[b] if least else n for b, n in numbers.items() if b in (least or judged)}
     if not shares:
         return Finding(None)
     worst = max(shares, key=lambda b: shares[b])
@@ -113,13 +114,11 @@ def _moment(text: str) -> datetime:
 
 
 def period(check: Check, source: Source) -> Finding:
-    """Find whether the first input, a date, is not after the second; ``strict``: before it."""
+    """Find whether the first input, a date, is not after the second: a strip of one scene starts and stops at once."""
     start, stop = (source.texts(name)[:1] for name in check.inputs[:2])
     if not start or not stop:
         return Finding(None)
-    first, last = _moment(start[0]), _moment(stop[0])
-    ok = first < last if check.parameters.get("strict") else first <= last
-    return Finding(ok, {"start": start[0], "stop": stop[0]})
+    return Finding(_moment(start[0]) <= _moment(stop[0]), {"start": start[0], "stop": stop[0]})
 
 
 def moment(check: Check, source: Source) -> Finding:
