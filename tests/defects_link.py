@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from defects_model import Bench, Verdict, judged, radiometry, receive, stored
+from defects_model import Bench, Verdict, judged, receive, stored
 from system_model import announce, cut_files
 
 from s2dask.instrument.telemetry import ASM_BYTES, CADU_BYTES, CUC_BYTES, PACKET_PRIMARY_BYTES, VCID_HALF_SCENE
@@ -134,19 +134,6 @@ def link_kind(seed: Seed) -> Callable[[Bench, Path], Verdict]:
         session = Path(shutil.copytree(bench.session, folder / "session"))
         seed(session)
         return judged(lambda: Verdict.of(receive(session, folder / "packets", folder / "l0.zarr")))
-
-    return run
-
-
-def on_lines(seed: Seed) -> Callable[[Bench, Path], Verdict]:
-    """Return what a defect of the session makes of Level-1B."""
-
-    def run(bench: Bench, folder: Path) -> Verdict:
-        session = Path(shutil.copytree(bench.session, folder / "session"))
-        seed(session)
-        l0 = folder / "l0.zarr"
-        checks = receive(session, folder / "packets", l0)
-        return judged(lambda: Verdict.of(checks, radiometry(str(l0), folder / "l1b.zarr", bench.aux)["checks"]))
 
     return run
 

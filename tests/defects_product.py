@@ -44,6 +44,26 @@ def truncated_image(safe: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def truncated_alone(safe: Path) -> None:
+    """Cut an image short in a folder that has no manifest, as granules are passed on."""
+    no_manifest(safe)
+    truncated_image(safe)
+
+
+def altered_image(safe: Path) -> None:
+    path = _image(safe)
+    data = bytearray(path.read_bytes())
+    for at in range(data.index(b"\xff\x93") + 100, len(data) - 100, 1000):
+        data[at] ^= 0x10
+    path.write_bytes(data)
+
+
+def altered_metadata(safe: Path) -> None:
+    """Change a digit of the quantification: the file is as long and as good an XML as before."""
+    path = next(p for p in safe.glob("MTD_MSIL*.xml"))
+    path.write_bytes(path.read_bytes().replace(b">10000<", b">20000<", 1))
+
+
 def emptied_image(safe: Path) -> None:
     _image(safe).write_bytes(b"")
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from s2dask.instrument.telemetry import APID_IDLE
+from s2dask.instrument.telemetry import APID_IDLE, PACKET_PRIMARY_BYTES
 from s2dask.kernels import kernel
 
 _CUC_AT: Final = {"image": 6, "ancillary": 10}
@@ -104,3 +104,27 @@ def index_packets(
     seconds, fraction = ticks >> 24, ticks & 0xFFFFFF
     time = seconds * 1_000_000_000 + np.round(fraction * (1e9 / (1 << 24))).astype(np.int64)
     return PacketIndex(apid, count, time, offset, size, crc_good(stream, offset, size))
+
+
+def out_of_place(packets: NDArray[np.uint8], first: int, image_apid: int, per_scene: int) -> NDArray[np.bool_]:
+    """Return which stored packets of a band have the sequence count of another place in their scene.
+
+    Parameters
+    ----------
+    packets : (packet, byte) uint8
+        From their primary headers on; one with another APID, or with an empty head, is not judged.
+    first : int
+        Rank of the first in the strip.
+    image_apid : int
+        Of the band and detector.
+    per_scene : int
+        Packets of a scene, which are counted from 0.
+
+    Returns
+    -------
+    (packet) bool
+    """
+    heads = packets[:, :PACKET_PRIMARY_BYTES].astype(np.int64)
+    mine = heads.any(axis=1) & (((heads[:, 0] & 7) << 8 | heads[:, 1]) == image_apid)
+    count = (heads[:, 2] << 8 | heads[:, 3]) & 0x3FFF
+    return np.asarray(mine & (count != (first + np.arange(len(packets))) % per_scene))

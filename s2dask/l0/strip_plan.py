@@ -251,12 +251,14 @@ def _strip(images: dict[Key, _Image], session: _Heard, model: DatationModel, che
     stop = max(t.first_line_date for t in tables.values()) + round(scenes * SCENE_SECONDS * 1e9)
     points, attitude = (_samples(session.house, apid, start, stop) for apid in (APID_GPS, APID_AOCS))
     found = sum(t.number.size for t in tables.values())
+    unlocated = inadequacy(points, attitude, start, stop)
     own = {
         "packets": found,
         "lost_packets": sum(scenes * band(n).packets_per_scene for _, n in tables) - found,
         "degraded_packets": sum(int((~t.good).sum()) for t in tables.values()),
+        "ancillary_inadequacies": len(unlocated),
     }
-    reasons = (*inadequacy(points, attitude, start, stop), *((f"datation: {dates.problem}",) if dates.problem else ()))
+    reasons = (*unlocated, *((f"datation: {dates.problem}",) if dates.problem else ()))
     return StripPlan(
         tuple(sorted({d for d, _ in tables})), tuple(n for n in BANDS if any(n == name for _, name in tables)),
         scenes, codecs.pop(), start, stop, tables, tuple(streams), points, attitude, {**session.counters, **own},

@@ -22,6 +22,11 @@ BELOW: Final = 64.0
 """Below the dark signal: what a pixel that works is never [LSB]."""
 CELL: Final = 3
 """Raw columns of a cell, and lines of 20 m."""
+TYPICAL: Final = {
+    ("B10", "B11"): -3.98e-3, ("B10", "B12"): -1.78e-3, ("B11", "B10"): -2.82e-5,
+    ("B11", "B12"): -2.0e-3, ("B12", "B10"): -7.94e-4, ("B12", "B11"): -1.78e-4,
+}  # fmt: skip
+"""Electronic crosstalk by (victim, source) to look for where a GIPP has none at all: that of S2A, GIP_R2CRCO [1]."""
 
 Cells = NDArray[np.float32]
 Sums = dict[str, float]

@@ -45,6 +45,12 @@ OUTLIER_SHARE: Final = 0.01
 """Of the signal: deviation below which no column is called bad."""
 MOSTLY: Final = 0.9
 """Share of the lines in which a stuck column is at an end of the range."""
+LOOKS: Final = 24
+"""Lines of a granule in which columns are looked at one by one."""
+NOISY: Final = 2.0
+"""Variance of the step from a line to the next from which on rounding does not hide it [LSB^2]."""
+STILL: Final = 0.1
+"""Of the noise: variance of that step below which a column is stuck."""
 FEW: Final = 0.05
 """Share of the columns of which more are no defect but a scene that is too bright or too dark."""
 _EXCLUDED: Final = MSI_LOST | MSI_DEGRADED | NODATA | SATURATED
@@ -114,13 +120,41 @@ def _bad_columns(
     return int(np.count_nonzero(out & ~listed))
 
 
-def _stuck_columns(counts: NDArray[np.uint16], quality: NDArray[np.uint16]) -> int:
-    """Return how many columns are at an end of the range in nearly all lines, and are not listed as defective."""
-    some = slice(None, None, max(counts.shape[0] // 24, 1))
-    flags = quality[some]
-    ends = (counts[some] <= SMALLEST) & (flags & NODATA == 0) | (flags & SATURATED != 0)
-    stuck = ends.mean(axis=0) > MOSTLY
-    return 0 if stuck.mean() > FEW else int(np.count_nonzero(stuck & (flags[0] & DEFECTIVE == 0)))
+@kernel
+def _look(counts, quality, step, smallest, none, full, excluded, out):  # type: ignore[no-untyped-def]
+    """Write of each column in some lines: at an end of the range, excluded, sum, steps to the next line, squares."""
+    for i in range(0, counts.shape[0] - 1, step):
+        row, after, flags = counts[i], counts[i + 1], quality[i]
+        for x in range(row.size):
+            q, v = flags[x], np.int64(row[x])
+            d = np.int64(after[x]) - v
+            out[0, x] += (v <= smallest and q & none == 0) or q & full != 0
+            out[1, x] += q & excluded != 0
+            out[2, x] += v
+            out[3, x] += d
+            out[4, x] += d * d
+
+
+def _stuck_columns(
+    counts: NDArray[np.uint16], quality: NDArray[np.uint16], shift: int, flat: float, slope: float
+) -> int:
+    """Return how many columns do not follow the scene, and are not listed as defective.
+
+    They are at an end of the range in nearly all lines; or do not even have noise from a line to the next, beside the
+    others and for their level, where that is more than a count.
+    """
+    step = max(counts.shape[0] // LOOKS, 1)
+    sums = np.zeros((5, counts.shape[1]), np.int64)
+    _look(counts, quality, step, SMALLEST, NODATA, SATURATED, _EXCLUDED, sums)
+    looks = len(range(0, counts.shape[0] - 1, step))
+    ends, excluded, level, change, squares = sums / max(looks, 1)
+    noise = 2.0 * (flat + slope * np.maximum(level - shift, 0.0))
+    seen = squares - change * change
+    padded = np.pad(seen, 2, mode="edge")
+    beside = 0.25 * (padded[:-4] + padded[1:-3] + padded[3:-1] + padded[4:])
+    still = (excluded == 0) & (noise > NOISY) & (seen < STILL * np.minimum(noise, beside))
+    stuck = (ends > MOSTLY) | still
+    return 0 if stuck.mean() > FEW else int(np.count_nonzero(stuck & (quality[0] & DEFECTIVE == 0)))
 
 
 def patch_sums(
@@ -153,7 +187,7 @@ def patch_sums(
     flat, slope = gain * noise[0] ** 2 + ROUNDING, gain * noise[1]
     _survey(counts, quality, shift, flat, slope, _EXCLUDED, histogram, patches, levels, columns)
     out = {f"noise_{k:02d}": float(n) for k, n in enumerate(histogram)}
-    out |= {"stuck_columns": float(_stuck_columns(counts, quality)), "column_granules": 1.0}
+    out |= {"stuck_columns": float(_stuck_columns(counts, quality, shift, flat, slope)), "column_granules": 1.0}
     enough = patches.min(axis=0) >= FEWEST
     if not enough.any():
         return out

@@ -20,7 +20,7 @@ COMPARED: Final = ("B03", "B04", "B8A", "B11")
 """Bands that classes are compared with."""
 RULES: Final = ("vegetation", "soil", "water", "snow", "hazy_snow", "shadow")
 """Ways in which a class contradicts, in the order of the counts."""
-BARE: Final = 0.10
+BARE: Final = 0.20
 """NDVI of B8A and B04 below which nothing grows."""
 GREEN: Final = 0.70
 """NDVI above which ground is not bare."""

@@ -11,6 +11,7 @@ import zarr
 from s2dask.auxdata.gipp_set import GippSet
 from s2dask.errors import ConfigurationError, InputError
 from s2dask.instrument import LINES_PER_PACKET, band
+from s2dask.instrument.telemetry import apid
 from s2dask.io import schema
 from s2dask.io.schema import image_path, mask_path, packet_path
 from s2dask.io.schema_strip import conditions
@@ -19,8 +20,10 @@ from s2dask.io.strips import StripSource
 from s2dask.io.template import create, set_attributes
 from s2dask.io.writer import write_block, write_whole
 from s2dask.l0.codec import codec
+from s2dask.l0.granules import COMPLETE
+from s2dask.l0.packets import out_of_place
 from s2dask.l1a.equalisation import InverseTable
-from s2dask.l1a.line_quality import ancillary_flags, line_flags
+from s2dask.l1a.line_quality import LOST, ancillary_flags, line_flags
 from s2dask.l1a.stage import LineParameters, RawLines, decode_lines, line_parameters
 from s2dask.l1b.parameters import RadiometricParameters
 from s2dask.l1b.stage import GranuleBand, margins, process_granule, radiometric_parameters, sources
@@ -129,8 +132,12 @@ def raw_lines(
     status = open_array(store, f"{where}/status")
     first = max(start // LINES_PER_PACKET, 0)
     last = min(-(-stop // LINES_PER_PACKET), status.shape[0])
-    packets = np.asarray(open_array(store, f"{where}/packets")[first:last])
-    lines = decode_lines(packets, np.asarray(status[first:last]), codec(facts.codec), detector, inverse)
+    packets, told = (np.asarray(a[first:last]) for a in (open_array(store, f"{where}/packets"), status))
+    b = band(name)
+    # a packet of another place would put its lines where they were not seen
+    astray = out_of_place(packets, first, apid(detector, b.index), b.packets_per_scene)
+    told = np.where(astray & (told == COMPLETE), LOST, told).astype(told.dtype)
+    lines = decode_lines(packets, told, codec(facts.codec), detector, inverse)
     return first * LINES_PER_PACKET, lines
 
 

@@ -13,7 +13,7 @@ from s2dask.instrument import band
 from s2dask.l1a.stage import RawLines
 from s2dask.l1b.blind_residual import blind_indicators, blind_sums
 from s2dask.l1b.crosstalk import TRIO
-from s2dask.l1b.ghosts import Cells, cells_of, ghost_indicators, ghost_sums
+from s2dask.l1b.ghosts import TYPICAL, Cells, cells_of, ghost_indicators, ghost_sums
 from s2dask.l1b.noise import noise_sigma
 from s2dask.l1b.parameters import BandParameters, RadiometricParameters
 from s2dask.l1b.patches import ROUNDING, Sums, patch_sums, pattern_indicators
@@ -36,9 +36,10 @@ def _prefix(detector: int, name: str) -> str:
 
 
 def _leaks(parameters: RadiometricParameters) -> dict[tuple[str, str], float]:
-    """Return the coefficients between the SWIR bands, by victim and source."""
+    """Return the coefficients between the SWIR bands, by victim and source; typical ones where the GIPP has none."""
     table = parameters.leaks
-    return {(v, s): float(table[band(v).index, band(s).index]) for v in TRIO for s in TRIO if v != s}
+    told = {(v, s): float(table[band(v).index, band(s).index]) for v in TRIO for s in TRIO if v != s}
+    return told if any(told.values()) else dict(TYPICAL)
 
 
 def _reference(p: BandParameters, gain: float) -> Sums:
@@ -148,7 +149,8 @@ def finish_indicators(record: Mapping[str, float]) -> Record:
     Returns
     -------
     dict of str to float
-        ``d05.b04.stripe_index`` …; the worst detector of each band of `WORST` and `LEAST`, ``bad_columns.B04`` …;
+        ``d05.b04.stripe_index`` …; the worst detector of each band of `WORST` and `LEAST`, ``bad_columns.B04`` …, and
+        of ``saturated_percentage`` [%];
         ``missing_lines`` and ``degraded_lines`` of all.
     """
     out: Record = {}
@@ -159,6 +161,11 @@ def finish_indicators(record: Mapping[str, float]) -> Record:
             sums.setdefault(prefix, {})[what] = value
         else:
             out[name] = value
+    for name in [n for n in record if n.endswith(".saturated")]:
+        prefix = name.removesuffix(".saturated")
+        key = f"saturated_percentage.{prefix.rpartition('.')[2].upper()}"
+        share = 100.0 * record[name] / max(record.get(f"{prefix}.count", 0.0), 1.0)
+        out[key] = max(out.get(key, 0.0), share)
     for prefix, found in sums.items():
         measured = _measured(found)
         out |= {f"{prefix}.{what}": value for what, value in measured.items()}

@@ -27,6 +27,7 @@ from s2dask.io.tiles import TileReader, open_tile
 from s2dask.io.writer import write_block, write_coordinates, write_whole
 from s2dask.l2a import scene_indicator, stage
 from s2dask.l2a.atmosphere_indicator import atmosphere_indicators
+from s2dask.l2a.cloud_indicator import cloud_indicators
 from s2dask.l2a.options import DEFAULT, Corrections
 from s2dask.l2a.scene_rules import SceneRules, default_rules, read_rules
 from s2dask.l2a.stage import AtmosphereState, BlockStatistics, Window
@@ -232,8 +233,7 @@ def indicators(begin: Mapping[str, Any], state: AtmosphereState, record: Mapping
     valid = max(total - record["scl.nodata"], 1.0)
     out = {f"{name}_percentage": 100.0 * record[f"scl.{name}"] / valid for name in PERCENTAGES[1:]}
     out["nodata_percentage"] = 100.0 * record["scl.nodata"] / max(total, 1.0)
-    clouds = ("medium_proba_clouds", "high_proba_clouds", "thin_cirrus")
-    out["cloud_percentage"] = sum(out[f"{name}_percentage"] for name in clouds)
+    out |= cloud_indicators(out, begin["attrs"])
     conditions = state.conditions
     out["solar_zenith"] = float(begin["attrs"].get("solar_zenith", conditions.sun[0].mean()))
     settled = {"aot": float(state.aerosol.aot.mean()), "wvp": state.vapour.mean}

@@ -8,10 +8,10 @@ import pytest
 from link_model import any_packet, framed, laid_out, plain
 from numpy.typing import NDArray
 
-from s2dask.instrument.telemetry import ASM_BYTES, MPDU_ZONE_BYTES
+from s2dask.instrument.telemetry import ASM_BYTES, MPDU_ZONE_BYTES, apid
 from s2dask.l0.packet_stream import Packets, PacketStream
-from s2dask.l0.packets import crc_good, index_packets
-from s2dask.simulate.coding import ancillary_packets, idle_packet, image_packets
+from s2dask.l0.packets import crc_good, index_packets, out_of_place
+from s2dask.simulate.coding import ancillary_packets, idle_packet, image_packets, source_packets
 
 Bytes = NDArray[np.uint8]
 
@@ -126,3 +126,16 @@ def test_real_ancillary_packets_have_right_checksums_and_follow_each_other(refer
     assert index.good.all()
     assert set(np.diff(index.count).tolist()) == {1}
     np.testing.assert_allclose(np.diff(index.time), 1e10, atol=2e8)
+
+
+@pytest.mark.parametrize("first", [0, 5, 20, 23])
+def test_a_packet_of_another_place_is_told_however_the_strip_is_cut(first: int) -> None:
+    b01, per_scene = apid(6, 0), 24
+    scenes = [source_packets(np.zeros((per_scene, 8), np.uint8), b01, np.arange(per_scene) * 1000) for _ in range(2)]
+    packets = np.concatenate(scenes)
+    assert not out_of_place(packets[first:], first, b01, per_scene).any()
+    packets[[22, 40]] = packets[[40, 22]]
+    packets[30] = 0  # of a packet that did not come nothing is stored
+    found = out_of_place(packets[first:], first, b01, per_scene)
+    assert (first + np.flatnonzero(found)).tolist() == [k for k in (22, 40) if k >= first]
+    assert not out_of_place(packets, 0, apid(7, 0), per_scene).any()

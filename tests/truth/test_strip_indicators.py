@@ -1,18 +1,25 @@
 """Indicators of a datastrip: a clean strip passes, a seeded defect raises its own indicator by as much as told."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from closure_model import DETECTOR, Floats, Instrument, sigma
+import zarr
+from closure_model import DETECTOR, Floats, Instrument, select, sigma
 
+from s2dask.auxdata.gipp_radiometry import read_r2crco
+from s2dask.auxdata.gipp_radiometry_text import write_r2crco
 from s2dask.auxdata.gipp_set import GippSet
 from s2dask.instrument import BANDS
+from s2dask.instrument.telemetry import PACKET_PRIMARY_BYTES, apid
+from s2dask.io.schema import packet_path
 from s2dask.production import strip
 from s2dask.production.l1a_strip import start_l1a, write_l1a_granule
 from s2dask.qc.indicators import indicators_of
+from s2dask.simulate.coding import primary_header
 from s2dask.simulate.options import SimulationOptions
 
 LINES, DARK = 2304, 450.0
@@ -78,7 +85,7 @@ def _sides(raw: Raw) -> None:
 
 def _bad_columns(raw: Raw) -> None:
     _light(raw, "B04", lambda light: light * np.where(np.arange(light.shape[1]) == 1000, 1.05, 1))
-    raw["B04"][:, 1500], raw["B04"][:, 700] = 4095, 20
+    raw["B04"][:, 1500], raw["B04"][:, 700], raw["B04"][:, 400] = 4095, 20, 1200
 
 
 def _noise(raw: Raw) -> None:
@@ -109,7 +116,7 @@ DEFECTS: dict[str, tuple[tuple[Defect, ...], tuple[Expected, ...]]] = {
         (_odd_even,),
         (("Odd_Even_Step", "d06.b04.odd_even_step", 1.0, 0.02), ("Stripe_Index", "d06.b04.stripe_index", 0.51, 0.03)),
     ),
-    "bad columns": ((_bad_columns,), (("Bad_Columns", "d06.b04.bad_columns", 3.0, 0.1),)),
+    "bad columns": ((_bad_columns,), (("Bad_Columns", "d06.b04.bad_columns", 4.0, 0.1),)),
     "noise doubled": ((_noise,), (("Signal_To_Noise", "d06.b04.noise_ratio", 2.0, 0.1),)),
 }
 
@@ -160,3 +167,31 @@ def test_l1a_tells_its_blind_pixels(bench: tuple[Instrument, GippSet, Raw], tmp_
     assert made["record"]["d06.b11.blind_pixel_offset"] == pytest.approx(8, abs=0.1)
     assert made["record"]["d06.b10.crosstalk_index"] == pytest.approx(1, abs=0.3)
     assert [c["id"] for c in made["checks"] if c["status"] == "FAILED"] == ["Blind_Pixel_Offset"]
+
+
+def test_crosstalk_is_looked_for_where_the_gipp_tells_none(
+    bench: tuple[Instrument, GippSet, Raw], tmp_path: Path
+) -> None:
+    instrument, _, clean = bench
+    path = Path(instrument.gipps(tmp_path / "gipp").path("R2CRCO"))
+    told = read_r2crco(path, "S2A")
+    path.write_text(write_r2crco(replace(told, electrical=np.zeros_like(told.electrical))), "utf-8")
+    made = _made((instrument, select(tmp_path / "gipp"), clean), tmp_path)
+    assert made["record"]["d06.b10.ghost_index"] == pytest.approx(1, abs=0.3)
+    assert [c["id"] for c in made["checks"] if c["status"] == "FAILED"] == ["Ghost_Index"]
+
+
+def test_lines_of_another_place_are_missing_and_not_shown(
+    bench: tuple[Instrument, GippSet, Raw], tmp_path: Path
+) -> None:
+    instrument, _, clean = bench
+    l0 = instrument.strip(tmp_path / "l0.zarr", clean)
+    array: Any = zarr.open_group(l0, mode="r+")[f"{packet_path(DETECTOR, 'B04')}/packets"]
+    packets, b04 = np.asarray(array[...]), apid(DETECTOR, BANDS["B04"].index)
+    packets[:, :PACKET_PRIMARY_BYTES] = primary_header(b04, np.arange(len(packets)), packets.shape[1])
+    packets[[40, 100]] = packets[[100, 40]]
+    array[...] = packets
+    for start, stop in ((0, LINES), (640, 656), (1590, 1610)):
+        first, found = strip.raw_lines(l0, DETECTOR, "B04", start, stop)
+        expected = np.isin((first + np.arange(found.bad.size)) // 16, (40, 100))
+        np.testing.assert_array_equal(found.bad, expected)
