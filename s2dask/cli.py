@@ -85,8 +85,8 @@ def simulate(
     effects: Annotated[
         str,
         typer.Option(
-            help="Of the instrument: usual, or all: on-board equalisation, staggered SWIR lines, optical crosstalk, "
-            "dead and noisy pixels."
+            help="Of the instrument: none; usual: on-board equalisation; or all: staggered SWIR lines, optical "
+            "crosstalk, dead and noisy pixels too."
         ),
     ] = "usual",
     structure_only: Annotated[

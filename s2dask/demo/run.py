@@ -91,7 +91,7 @@ def run_demo(out: Path, workers: int | None = None, seed: int = 1, keep: bool = 
         # the workers compile while the session is simulated here
         client.register_plugin(WarmUp(calls(unit=SimulationOptions().unit)))
         with console.status("simulating a session of two detectors and thirteen bands"):
-            session = simulate(str(out / "session"), SimulationOptions(seed=seed, onboard_equalisation=True))
+            session = simulate(str(out / "session"), SimulationOptions.of("usual", seed=seed))
         console.print(f"simulated {session} in {time.perf_counter() - begun:.0f} s")
         truth = Truth(f"{session}/truth.zarr")
         x0, y0, width, height = truth.window

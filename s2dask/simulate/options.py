@@ -10,14 +10,16 @@ from s2dask.instrument import BANDS, DETECTORS, UNITS
 
 EFFECTS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     {
-        "usual": {},
+        "none": {},
+        "usual": {"onboard_equalisation": True},
         "all": {
             "onboard_equalisation": True, "rearranged_swir": True, "optical_crosstalk": 2e-3, "dead_pixels": 4,
             "noisy_pixels": 2,
         },
     }
 )  # fmt: skip
-"""Options of the instrument by the name of a preset: ``usual``, or ``all`` that it can do to its images."""
+"""Options of the instrument by the name of a preset: ``usual``, as the mission flies, ``none``, or ``all`` that it can
+do to its images."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,12 +37,13 @@ from s2dask.simulate.session import simulate
 from s2dask.simulate.truth import COLUMN_STEP, LINE_STEP
 
 
-def test_usual_sessions_have_no_effects() -> None:
+def test_effects_are_what_a_preset_says() -> None:
     effects = draw_effects(SimulationOptions())
     assert [len(found) for found in (effects.onboard, effects.stagger, effects.optical)] == [0, 0, 0]
     assert effects.leaks == CROSSTALK
     assert NONE.leaks == CROSSTALK
-    assert SimulationOptions.of("usual", seed=3) == SimulationOptions(seed=3)
+    assert SimulationOptions.of("none", seed=3) == SimulationOptions(seed=3)
+    assert SimulationOptions.of("usual", seed=3) == SimulationOptions(seed=3, onboard_equalisation=True)
 
 
 def test_presets_give_way_to_what_is_said_beside_them() -> None:
