@@ -124,11 +124,13 @@ def calls(levels: Sequence[str] = ("l0", "l1b", "l1c", "l2a"), unit: str | None 
     Parameters
     ----------
     levels : sequence of str
-        Folders whose kernels are wanted; those of `geometry` and `auxdata` come with any level after L0.
+        Folders whose kernels are wanted; those of `geometry` and `auxdata` come with any level after L0, those of
+        `release` with tiles.
     unit : str, optional
         Whose table of L2A to read.
     """
     common = ("auxdata", "geometry") if set(levels) - {"l0"} else ()
-    wanted = [Kernels(name) for name in record() if name.split(".")[1] in {*levels, *common}]
+    delivery = ("release",) if {"l1c", "l2a"} & set(levels) else ()
+    wanted = [Kernels(name) for name in record() if name.split(".")[1] in {*levels, *common, *delivery}]
     table = [AirTable(unit)] if unit is not None and "l2a" in levels else []
     return [import_libraries, *wanted, *table]

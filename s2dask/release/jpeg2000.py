@@ -27,6 +27,10 @@ PROFILES: Final = get_args(Profile)
 CODING: Final = {10: (TILES[10], 256, 64), 20: (TILES[20], 128, 8), 60: (TILES[60], 64, 4)}
 """(tile, precinct, code-block) edge at each resolution, read in the header of real images [px]."""
 _ENCODERS: Final[Mapping[str, Encoder]] = {"s2-fast": encode_fast, "htj2k": encode_htj2k}
+_QUICK_CODING: Final = (256, 64)
+"""(precinct, code-block) edge of layers of masks in the quick profiles, at any resolution [px]: with blocks of 8 x 8
+and 4 x 4 px that hold nothing OpenJPEG takes longer than the coder of Part 15 for the bands."""
+_COLOURS: Final = 3
 _SLAB: Final = 2048
 _LOSSY_QUALITY: Final = 20
 """Size of a lossy image over the uncompressed one [%]."""
@@ -61,9 +65,11 @@ def bit_depth(highest: int, dtype: np.dtype[Any]) -> int:
     return 15 if highest < 1 << 15 else 16
 
 
-def creation_options(resolution: int, bits: int, lossless: bool = True) -> dict[str, str]:
-    """Return the options of GDAL's JP2OpenJPEG driver that write an image as ESA's."""
+def creation_options(resolution: int, bits: int, lossless: bool = True, quick: bool = False) -> dict[str, str]:
+    """Return the options of GDAL's JP2OpenJPEG driver that write an image as ESA's, or with blocks of 64 x 64 px."""
     tile, precinct, block = CODING[resolution]
+    if quick:
+        precinct, block = _QUICK_CODING
     return {
         "QUALITY": "100" if lossless else str(_LOSSY_QUALITY),
         "REVERSIBLE": "YES" if lossless else "NO",
@@ -101,7 +107,12 @@ def _fill(memory: Any, image: ImageArray) -> int:
 
 @contextmanager
 def _in_memory(
-    image: ImageArray, grid: TileGrid | None, resolution: int, bits: int | None, lossless: bool
+    image: ImageArray,
+    grid: TileGrid | None,
+    resolution: int,
+    bits: int | None,
+    lossless: bool = True,
+    quick: bool = False,
 ) -> Iterator[tuple[Any, dict[str, str]]]:
     """Hold an image as a data set in memory, with the options that code it."""
     rows, columns = image.shape[-2:]
@@ -120,7 +131,7 @@ def _in_memory(
                 raise InputError(
                     f"a value needs {needed} bits of {bits}", "JPEG 2000 image", "encode it with more bits"
                 )
-            options = creation_options(resolution, bits or needed, lossless)
+            options = creation_options(resolution, bits or needed, lossless, quick)
             yield memory, options | ({} if grid else {"GMLJP2": "NO"})
 
 
@@ -137,7 +148,7 @@ def encode_jp2(image: ImageArray, grid: TileGrid | None, resolution: int, bits: 
     bits : int, optional
         Per sample; a value that needs more is refused. Default: as `bit_depth`.
     """
-    with _in_memory(image, grid, resolution, bits, lossless=True) as (memory, options), MemoryFile(ext=".jp2") as file:
+    with _in_memory(image, grid, resolution, bits) as (memory, options), MemoryFile(ext=".jp2") as file:
         rasterio.shutil.copy(memory, file.name, driver="JP2OpenJPEG", **options)
         return bytes(file.getbuffer())
 
@@ -182,7 +193,7 @@ def write_codestream(
     resolution : int
         10, 20 or 60 m.
     layers : int
-        Of a mask; 0: one component of 16 bits.
+        Of 8 bits each; 0: one component of 16 bits.
     """
     blank = np.zeros((layers, 64, 64), np.uint8) if layers else np.zeros((64, 64), np.uint16)
     small = encode_jp2(blank, grid, resolution)
@@ -263,7 +274,8 @@ def write_jp2(
     lossless : bool
         False: 9/7 wavelet, a fifth of the uncompressed size, in the profile s2-strict.
     profile : {"s2-strict", "s2-fast", "htj2k"}
-        Of a lossless image of one layer; several layers, and lossy images, are always s2-strict.
+        Of a lossless image, of one layer or of three colours. Layers of masks are Part 1 in all of them, with larger
+        code-blocks in the quick ones; lossy images are always s2-strict.
 
     Notes
     -----
@@ -273,12 +285,14 @@ def write_jp2(
     """
     check_profile(profile)
     _check(path, image, grid, resolution)
-    if lossless and len(image.shape) == 2 and profile in _ENCODERS:
-        stream = _ENCODERS[profile](image, resolution)
-        rows, columns = image.shape
-        write_codestream(path, stream, (rows, columns), 8 * np.dtype(image.dtype).itemsize, grid, resolution)
+    layers = image.shape[0] if len(image.shape) == 3 else 0
+    quick = lossless and profile in _ENCODERS
+    if quick and layers in (0, _COLOURS) and not isinstance(image, MaskLayers):
+        stream, bits = _ENCODERS[profile](image, resolution), 8 * np.dtype(image.dtype).itemsize
+        rows, columns = image.shape[-2:]
+        write_codestream(path, stream, (rows, columns), bits, grid, resolution, layers)
         return
-    with _appearing(path) as part, _in_memory(image, grid, resolution, None, lossless) as (memory, options):
+    with _appearing(path) as part, _in_memory(image, grid, resolution, None, lossless, quick) as (memory, options):
         rasterio.shutil.copy(memory, str(part), driver="JP2OpenJPEG", **options)
 
 

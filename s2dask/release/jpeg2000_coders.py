@@ -24,7 +24,8 @@ _BYPASS: Final = 1
 _REMEDY: Final = "pip install 's2dask[jp2]' ({}), or choose the profile s2-strict"
 
 Encoder = Callable[[Any, int], bytes]
-"""Takes an image that can be sliced, (y, x) uint8 or uint16, and its resolution [m]; returns a codestream."""
+"""Takes an image that can be sliced, (y, x) or (layer, y, x) uint8 or uint16, and its resolution [m]; returns a
+codestream."""
 
 
 def _glymur() -> ModuleType:
@@ -74,28 +75,31 @@ def encode_fast(image: Any, resolution: int) -> bytes:
     -----
     Tiles are encoded one by one, each at its place in the image, so that the partitions into precincts and code-blocks
     are those of the whole at any tile size; glymur itself writes no TLM when it writes tiles. Samples have the bits of
-    their type: glymur codes no others, and bit-planes that are always zero cost nothing.
+    their type: glymur codes no others, and bit-planes that are always zero cost nothing. Colours stay as they are.
     """
     glymur, tile = _glymur(), TILES[resolution]
+    rows, columns = image.shape[-2:]
+    colours = {"mct": False} if len(image.shape) == 3 else {}
     streams: list[bytes] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tile.j2k"
-        for rows, columns in windows(image.shape, tile):
+        for down, right in windows((rows, columns), tile):
+            data = np.asarray(image[:, down, right].transpose(1, 2, 0) if colours else image[down, right])
             glymur.Jp2k(
-                path, data=np.ascontiguousarray(image[rows, columns]), grid_offset=(rows.start, columns.start),
+                path, data=np.ascontiguousarray(data), grid_offset=(down.start, right.start),
                 numres=RESOLUTIONS, prog="LRCP", cbsize=(_BLOCK, _BLOCK), psizes=[(_PRECINCT, _PRECINCT)] * RESOLUTIONS,
-                modesw=_BYPASS, plt=True,
+                modesw=_BYPASS, plt=True, **colours,
             )  # fmt: skip
             streams.append(path.read_bytes())
             if not streams[-1].endswith(EOC):  # glymur does not say that a disk is full
                 raise S2Error("a tile was cut short", folder, "check the space left on the disk")
-    return join(streams, image.shape, tile)
+    return join(streams, (rows, columns), tile)
 
 
 def encode_htj2k(image: Any, resolution: int) -> bytes:
     """Return an image coded by the high-throughput block coder: Part 15, lossless, with TLM."""
     imagecodecs, tile = _imagecodecs(), TILES[resolution]
     whole = np.ascontiguousarray(image[:])
-    return bytes(
-        imagecodecs.htj2k_encode(whole, tile=(tile, tile), resolutions=RESOLUTIONS - 1, reversible=True, tlm=True)
-    )
+    planar = whole.ndim == 3 or None
+    coding = {"tile": (tile, tile), "resolutions": RESOLUTIONS - 1, "reversible": True, "tlm": True}
+    return bytes(imagecodecs.htj2k_encode(whole, planar=planar, **coding))

@@ -11,7 +11,7 @@ import numpy as np
 
 from s2dask.io.grids import TileGrid
 from s2dask.release.codestream import boxes, join
-from s2dask.release.jpeg2000 import MaskLayers, encode_jp2, write_codestream, write_jp2
+from s2dask.release.jpeg2000 import MaskLayers, Profile, encode_jp2, write_codestream, write_jp2
 from s2dask.release.jpeg2000_coders import TILES
 
 _RESOLUTION: Final = 10
@@ -27,7 +27,9 @@ def _apart(shape: tuple[int, int], resolution: int) -> bool:
     return resolution == _RESOLUTION and all(n > tile and not 0 < n % tile < _LEAST for n in shape)
 
 
-def write_mask(path: Path, layers: MaskLayers, grid: TileGrid | None, resolution: int) -> None:
+def write_mask(
+    path: Path, layers: MaskLayers, grid: TileGrid | None, resolution: int, profile: Profile = "s2-strict"
+) -> None:
     """Write a mask of several layers; the file is, byte for byte, that of `s2dask.release.jpeg2000.write_jp2`.
 
     Parameters
@@ -39,10 +41,12 @@ def write_mask(path: Path, layers: MaskLayers, grid: TileGrid | None, resolution
         Where the mask lies.
     resolution : int
         10, 20 or 60 m; tiles of the last two are not encoded apart.
+    profile : {"s2-strict", "s2-fast", "htj2k"}
+        Code-blocks of 10 m are the same in all of them.
     """
     count, rows, columns = layers.shape
     if not _apart((rows, columns), resolution):
-        write_jp2(path, layers, grid, resolution)
+        write_jp2(path, layers, grid, resolution, profile=profile)
         return
     tile = TILES[_RESOLUTION]
     even: dict[tuple[int, int, int], bytes] = {}

@@ -1,16 +1,17 @@
 """Pictures: the true-colour image, quick-looks, the scene classification in its usual colours."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from s2dask.errors import InputError
 from s2dask.instrument import RESOLUTIONS
 from s2dask.io.schema_tile import reflectance_path
-from s2dask.release.jpeg2000 import ImageArray
+from s2dask.kernels import bare_kernel
 from s2dask.release.tile_store import TileStore
 
 SATURATION: Final = {"L1C": 0.3558, "L2A": 0.2}
@@ -32,7 +33,7 @@ SCL_COLOURS: Final = (
 """Name and colour of each class, index = value of SCL; colours as Sen2Cor's."""
 Curve = tuple[float, float, float]
 """Reflectances that are shown as 1 and as 255, and gamma."""
-_SLAB: Final = 1024
+Counts = NDArray[np.uint16]
 _LEGEND: Final = 220
 _LINE: Final = 22
 
@@ -77,8 +78,12 @@ def curved(coded: np.ndarray, curve: Curve, offset: int = -1000, quantification:
 
 
 def tci(
-    b04: np.ndarray, b03: np.ndarray, b02: np.ndarray,
-    offset: int = -1000, quantification: int = 10000, saturation: float = SATURATION["L1C"],
+    b04: np.ndarray,
+    b03: np.ndarray,
+    b02: np.ndarray,
+    offset: int = -1000,
+    quantification: int = 10000,
+    saturation: float = SATURATION["L1C"],
     curves: Sequence[Curve] | None = None,
 ) -> np.ndarray:
     """Return the true-colour image of three coded bands.
@@ -130,31 +135,67 @@ def has_colour(store: TileStore, resolution: int = 10) -> bool:
     return all(store.has(reflectance_path(resolution, name)) for name in ("B04", "B03", "B02"))
 
 
+def _tables(store: TileStore) -> np.ndarray:
+    """Return what the true-colour image shows for every count, (red/green/blue, count) uint8."""
+    counts, curves = np.arange(1 << 16, dtype=np.uint16), _curves(store)
+    offset, quantification = _offset(store), int(store.attrs["quantification"])
+    if curves is None:
+        return np.stack([stretch(counts, offset, quantification, SATURATION[store.level])] * 3)
+    return np.stack([curved(counts, curve, offset, quantification) for curve in curves])
+
+
+@bare_kernel
+def _show(bands: tuple[Counts, Counts, Counts], tables: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+    """Look counts up, (3, y, x) uint8, black where any is no data."""
+    red, green, blue = bands
+    rows, columns = red.shape
+    for y in range(rows):
+        for x in range(columns):
+            r, g, b = tables[0, red[y, x]], tables[1, green[y, x]], tables[2, blue[y, x]]
+            there = np.uint8(1 if r and g and b else 0)
+            out[0, y, x], out[1, y, x], out[2, y, x] = r * there, g * there, b * there
+
+
+def _strips(store: TileStore, path: str) -> Iterator[tuple[slice, Counts]]:
+    """Yield an image in pieces of whole chunks: their rows, and (y, x) uint16."""
+    array, windows = store.arrays[path], store.windows(path)
+    rows, columns = array.shape
+    for row in range(0, rows, array.chunks[0]):
+        end = min(row + array.chunks[0], rows)
+        yield slice(row, end), windows.read((row, 0), (end, columns))
+
+
 def tile_tci(store: TileStore, resolution: int = 10) -> np.ndarray:
-    """Return the true-colour image of a tile, (3, y, x) uint8, made slab by slab."""
-    rows, columns = store.grid.shape(resolution)
-    bands = [store.arrays[reflectance_path(resolution, name)] for name in ("B04", "B03", "B02")]
-    out = np.empty((3, rows, columns), np.uint8)
-    for row in range(0, rows, _SLAB):
-        red, green, blue = (np.asarray(band[row : row + _SLAB]) for band in bands)
-        out[:, row : row + _SLAB] = _coloured(store, red, green, blue)
+    """Return the true-colour image of a tile, (3, y, x) uint8: that of `tci`, by a table."""
+    bands = [_strips(store, reflectance_path(resolution, name)) for name in ("B04", "B03", "B02")]
+    tables, out = _tables(store), np.empty((3, *store.grid.shape(resolution)), np.uint8)
+    for (rows, red), (_, green), (_, blue) in zip(*bands, strict=True):
+        _show((red, green, blue), tables, out[:, rows])
     return out
 
 
-def _thin(image: ImageArray, step: int) -> np.ndarray:
+@bare_kernel
+def _gather(image: Counts, first: int, step: int, total: NDArray[np.int64], count: NDArray[np.int64]) -> None:
+    """Add the valid counts of rows from `first` on to the cells that they lie in."""
+    rows, columns = image.shape
+    for y in range(rows):
+        cell = (first + y) // step
+        for n in range(total.shape[1]):
+            there, together = 0, np.int64(0)
+            for x in range(n * step, min((n + 1) * step, columns)):
+                together += image[y, x]
+                there += image[y, x] > 0
+            total[cell, n] += together
+            count[cell, n] += there
+
+
+def _thin(store: TileStore, path: str, step: int) -> np.ndarray:
     """Return the mean of the valid counts of step x step cells, 0 where a cell has none."""
-    rows, columns = (-(-n // step) for n in image.shape)
-    out = np.zeros((rows, columns), np.float32)
-    slab = max(1, _SLAB // step)
-    for row in range(0, rows, slab):
-        part = np.asarray(image[row * step : (row + slab) * step]).astype(np.float32)
-        height = -(-part.shape[0] // step)
-        padded = np.zeros((height * step, columns * step), np.float32)
-        padded[: part.shape[0], : part.shape[1]] = part
-        cells = padded.reshape(height, step, columns, step)
-        count = (cells > 0).sum(axis=(1, 3))
-        out[row : row + height] = cells.sum(axis=(1, 3)) / np.maximum(count, 1)
-    return out
+    shape = tuple(-(-n // step) for n in store.arrays[path].shape)
+    total, count = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for rows, image in _strips(store, path):
+        _gather(image, rows.start, step, total, count)
+    return (total / np.maximum(count, 1)).astype(np.float32)
 
 
 def thumbnail(store: TileStore, max_size: int) -> np.ndarray:
@@ -168,13 +209,13 @@ def thumbnail(store: TileStore, max_size: int) -> np.ndarray:
     enough = [r for r in present if max(store.grid.shape(r)) >= max_size]
     resolution = max(enough) if enough else min(present)
     step = max(1, -(-max(store.grid.shape(resolution)) // max_size))
-    red, green, blue = (_thin(store.arrays[reflectance_path(resolution, n)], step) for n in ("B04", "B03", "B02"))
+    red, green, blue = (_thin(store, reflectance_path(resolution, n), step) for n in ("B04", "B03", "B02"))
     return _coloured(store, red, green, blue)
 
 
 def preview(store: TileStore, step: int) -> np.ndarray:
     """Return the true-colour image at 10 m averaged over cells of step x step, (3, y, x) uint8."""
-    red, green, blue = (_thin(store.arrays[reflectance_path(10, name)], step) for name in ("B04", "B03", "B02"))
+    red, green, blue = (_thin(store, reflectance_path(10, name), step) for name in ("B04", "B03", "B02"))
     return _coloured(store, red, green, blue)
 
 

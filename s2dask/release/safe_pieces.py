@@ -109,13 +109,13 @@ def _coarser(layer: np.ndarray) -> np.ndarray:
     return np.asarray(np.floor(cells.mean(axis=(1, 3)) + 0.5), np.uint8)
 
 
-def _image(store: TileStore, piece: Piece) -> object:
+def _image(store: TileStore, piece: Piece) -> np.ndarray:
     r, content = piece.resolution, piece.content
     if content == "TCI":
         return tile_tci(store, r)
     if content in ("AOT", "WVP"):
-        return store.arrays[f"quality/atmosphere/r{r}m/{content.lower()}"]
-    return store.arrays[SCENE_CLASSES.format(r=r) if content == "SCL" else reflectance_path(r, content)]
+        return store.read(f"quality/atmosphere/r{r}m/{content.lower()}")
+    return store.read(SCENE_CLASSES.format(r=r) if content == "SCL" else reflectance_path(r, content))
 
 
 def write_piece(
@@ -131,7 +131,7 @@ def write_piece(
     folder : Path
         SAFE folder.
     profile : {"s2-strict", "s2-fast", "htj2k"}
-        Of an image.
+        Of an image, a mask or a probability.
 
     Returns
     -------
@@ -141,14 +141,14 @@ def write_piece(
     path, r = folder / piece.path(store.names), piece.resolution
     path.parent.mkdir(parents=True, exist_ok=True)
     if piece.kind == "image":
-        write_jp2(path, _image(store, piece), store.grid, r, profile=profile)  # type: ignore[arg-type]
+        write_jp2(path, _image(store, piece), store.grid, r, profile=profile)
     elif piece.kind == "PVI":
         _write_preview(store, path)
     elif piece.kind in ("CLDPRB", "SNWPRB"):
         layer = store.read(f"quality/probability/r20m/{piece.kind[:3].lower()}")
-        write_jp2(path, layer if r == 20 else _coarser(layer), store.grid, r)
+        write_jp2(path, layer if r == 20 else _coarser(layer), store.grid, r, profile=profile)
     elif masked is not None:
-        return _write_mask(masked, piece, path)
+        return _write_mask(masked, piece, path, profile)
     return 0, 0, 0
 
 
@@ -159,15 +159,16 @@ def _write_preview(store: TileStore, path: Path) -> None:
     write_jp2(path, preview(store, PREVIEW_STEP)[:, :rows, :columns], coarse, 10)
 
 
-def _write_mask(masked: TileStore, piece: Piece, path: Path) -> Counts:
+def _write_mask(masked: TileStore, piece: Piece, path: Path, profile: Profile) -> Counts:
     r, grid = piece.resolution, masked.grid
     if piece.kind == "DETFOO":
-        write_jp2(path, masked.arrays[footprint_path(r, piece.content)], grid, r)
+        write_jp2(path, masked.read(footprint_path(r, piece.content)), grid, r, profile=profile)
         return 0, 0, 0
     if piece.kind == "CLASSI":
-        write_jp2(path, MaskLayers(masked.arrays[L1C_CLASSES], [bit for _, bit in CLASSI_FLAGS]), grid, r)
+        layers = MaskLayers(masked.read(L1C_CLASSES), [bit for _, bit in CLASSI_FLAGS])
+        write_jp2(path, layers, grid, r, profile=profile)
         return 0, 0, 0
     flags = masked.read(quality_path(r, piece.content))
-    write_mask(path, MaskLayers(flags, [bit for _, bit in FLAGS]), grid, r)
+    write_mask(path, MaskLayers(flags, [bit for _, bit in FLAGS]), grid, r, profile)
     degraded, lost = (int(np.count_nonzero(flags & bits)) for bits in (MSI_LOST | MSI_DEGRADED, LOST))
     return degraded, lost, flags.size

@@ -9,6 +9,7 @@ import zarr
 from lxml import etree
 
 from s2dask.errors import InputError
+from s2dask.io.chunk_files import ChunkFiles, ZarrWindows, open_for_reading
 from s2dask.io.datastrip_document import DATASTRIP, parse_document
 from s2dask.io.eopf_reader import tile_facts
 from s2dask.io.grids import TileGrid
@@ -84,7 +85,13 @@ class TileStore:
         """Return a whole variable, or raise naming it."""
         if path not in self.arrays:
             raise InputError(f"variable {path} is missing", self.url, "make the tile again")
-        return np.asarray(self.arrays[path][...])
+        shape = self.arrays[path].shape
+        return self.windows(path).read((0,) * len(shape), shape) if shape else np.asarray(self.arrays[path][...])
+
+    def windows(self, path: str) -> ChunkFiles | ZarrWindows:
+        """Return a variable, to read windows of it."""
+        array = self.arrays[path]
+        return open_for_reading(str(array.store), array.path)
 
     @property
     def datastrip(self) -> Element | None:

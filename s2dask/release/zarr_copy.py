@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 import zarr
 
+from s2dask.io.chunk_files import ChunkFiles
 from s2dask.io.grids import TileGrid
 from s2dask.io.storage import open_array
 from s2dask.io.template import create, set_group_attributes
@@ -17,6 +19,7 @@ from s2dask.release.stac import root_attributes
 from s2dask.release.tile_store import TileStore
 
 _REFLECTANCE = "measurements/reflectance/"
+_IMAGE = 2
 _STRIP = 7200
 """Height of what is averaged at once for the overviews [m], a multiple of their pixels."""
 
@@ -31,10 +34,13 @@ class Layer:
         Of a working store.
     read : callable
         Returns the rows that a slice names; everything for ``slice(None)``.
+    files : ChunkFiles or None
+        That hold it, where it is an image in a local store.
     """
 
     spec: VariableSpec
     read: Callable[[slice], np.ndarray]
+    files: ChunkFiles | None = None
 
 
 def _of_array(array: "zarr.Array[Any]") -> Layer:
@@ -48,7 +54,9 @@ def _of_array(array: "zarr.Array[Any]") -> Layer:
         array.attrs.asdict(),
         0 if fill is None else fill.item() if isinstance(fill, np.generic) else fill,
     )
-    return Layer(spec, (lambda rows: np.asarray(array[rows])) if array.shape else (lambda _: np.asarray(array[...])))
+    files = ChunkFiles.open(str(array.store), array.path) if len(array.shape) == _IMAGE else None
+    read = (lambda rows: np.asarray(array[rows])) if array.shape else (lambda _: np.asarray(array[...]))
+    return Layer(spec, read, files)
 
 
 def _overview_specs(layers: Mapping[str, Layer], grid: TileGrid) -> dict[str, tuple[str, VariableSpec]]:
@@ -125,7 +133,7 @@ def write_zarr(
     create(target, schema, attrs, profile="delivery")
     for path, layer in layers.items():
         if path not in text:
-            _write(open_array(target, path, mode="r+"), layer)
+            _write(target, path, layer)
     for path, (_, values) in text.items():
         open_array(target, path, mode="r+")[...] = values
     if form == "geozarr":
@@ -137,15 +145,23 @@ def write_zarr(
     return target
 
 
-def _write(target: "zarr.Array[Any]", layer: Layer) -> None:
-    """Write an array a row of its objects at a time."""
+def _write(url: str, path: str, layer: Layer) -> None:
+    """Write an array a row of its objects at a time; an image chunk by chunk where both stores are folders."""
+    files = ChunkFiles.open(url, path)
+    if files is not None and layer.files is not None:
+        (rows, columns), (height, width) = files.shape, files.chunks
+        for row, column in product(range(0, rows, height), range(0, columns, width)):
+            start, stop = (row, column), (min(row + height, rows), min(column + width, columns))
+            files.write(layer.files.read(start, stop), start)
+        return
+    target = open_array(url, path, mode="r+")
     if not target.shape:
         target[...] = layer.read(slice(None))
         return
-    height = (target.shards or target.chunks)[0]
-    for start in range(0, target.shape[0], height):
-        rows = slice(start, min(start + height, target.shape[0]))
-        target[rows] = layer.read(rows)
+    step = (target.shards or target.chunks)[0]
+    for begin in range(0, target.shape[0], step):
+        part = slice(begin, min(begin + step, target.shape[0]))
+        target[part] = layer.read(part)
 
 
 def copy_zarr(store: TileStore, target: str, form: ZarrForm = "eopf") -> str:

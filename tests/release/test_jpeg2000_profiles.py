@@ -18,7 +18,7 @@ from s2dask.errors import ConfigurationError, InputError, S2Error
 from s2dask.io.grids import TileGrid
 from s2dask.production.order import Order
 from s2dask.release import codestream as cs
-from s2dask.release.jpeg2000 import CODING, PROFILES, Profile, write_jp2
+from s2dask.release.jpeg2000 import CODING, PROFILES, MaskLayers, Profile, write_jp2
 from s2dask.release.jpeg2000_splice import encode_tile, encode_tiles, splice
 from s2dask.release.safe_l1c import write_safe_l1c
 
@@ -103,6 +103,32 @@ def test_quick_profiles_are_lossless(tmp_path: Path, profile: str, resolution: i
     coding = stream.segment(cs.COD)
     assert (coding[5], coding[6:8], coding[8] & 0x41) == (4, b"\x04\x04", 0x40 if profile == "htj2k" else 1)
     assert stream.segment(cs.SIZ)[:2] == (b"\x40\x00" if profile == "htj2k" else b"\x00\x00")
+
+
+@pytest.mark.parametrize("resolution", [10, 60])
+@pytest.mark.parametrize("profile", PROFILES)
+def test_colours_are_coded_by_every_profile(tmp_path: Path, profile: str, resolution: int) -> None:
+    path, image = tmp_path / "a.jp2", np.stack([scene(resolution) // (17 + n) for n in range(3)]).astype(np.uint8)
+    write_jp2(path, image, GRID, resolution, profile=available(profile))
+    _, stream = parts(path)
+    check_lengths(stream)
+    siz, coding = stream.segment(cs.SIZ), stream.segment(cs.COD)
+    assert (siz[34:37], coding[4]) == (b"\x00\x03\x07", 0)
+    assert bool(siz[0] & 0x40) == (profile == "htj2k")
+    assert coding[8] == {"s2-strict": 0, "s2-fast": 1, "htj2k": 0x40}[profile]
+    with rasterio.open(path) as source:
+        np.testing.assert_array_equal(source.read(), image)
+        assert tuple(source.transform)[:6] == GRID.transform(resolution)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_layers_of_masks_take_larger_blocks_in_quick_profiles(tmp_path: Path, profile: str) -> None:
+    path, flags = tmp_path / "a.jp2", np.where(scene(20) % 50 == 0, 5, 0).astype(np.uint8)
+    write_jp2(path, MaskLayers(flags, [1, 2, 4]), GRID, 20, profile=available(profile))
+    _, stream = parts(path)
+    assert stream.segment(cs.COD)[6:9] == (b"\x01\x01\x00" if profile == "s2-strict" else b"\x04\x04\x00")
+    with rasterio.open(path) as source:
+        np.testing.assert_array_equal(source.read(), [flags & 1, flags >> 1 & 1, flags >> 2])
 
 
 @pytest.mark.parametrize("profile", PROFILES)
