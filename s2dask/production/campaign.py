@@ -23,6 +23,7 @@ from s2dask.production.campaign_service import LEASE, RETRY, Service
 from s2dask.production.campaign_work import CAMPAIGN_WORKS
 from s2dask.production.ledger import ABORTED, PAUSED, RUNNING, STOPPED, Ledger
 from s2dask.production.progress import Listener
+from s2dask.production.standing import needed
 from s2dask.production.work import Work
 
 LEDGER: Final = ".campaigns.db"
@@ -194,7 +195,7 @@ class Campaign:
             run = run_of(self.request, p)
             told = {} if run in known else told_of(self.request, p)
             self.book.open_run(run, request=told, baseline=self.request.baseline, gipps=checksums(p.frozen))
-            self.book.add(run, [root_of(self.request, p, priority)])
+            self.book.add(run, needed(self.book, [root_of(self.request, p, priority)]))
         self._start(client, max_cores, abreast, lease, listener)
         return self
 

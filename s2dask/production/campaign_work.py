@@ -33,7 +33,8 @@ def check_frozen(spec: Mapping[str, Any]) -> None:
     ConfigurationError
     """
     frozen, l0, aux = (spec.get(TERMS) or {}).get("gipps"), spec.get("l0"), spec.get("aux")
-    if not frozen or l0 is None or spec.get("level") == "L0":
+    of_product = "images" in spec and spec["images"] is None  # an L1C product, of which L2A reads no GIPP
+    if not frozen or l0 is None or of_product or spec.get("level") == "L0":
         return
     found = open_gipps(str(l0), aux).id
     if found not in frozen:

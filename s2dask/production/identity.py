@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from s2dask import __version__
+from s2dask.auxdata.gipp_container import read_gipp
 from s2dask.auxdata.gipp_set import GippSet
 from s2dask.graph.step import Step
 from s2dask.graph.unit import Unit, identity_of
@@ -22,6 +23,8 @@ from s2dask.production.order import Order
 _STEPS: Final[Mapping[str, tuple[Step, ...]]] = {
     "L0": L0_STEPS, "L1A": L1A_STEPS, "L1B": L1B_STEPS, "L1C": L1C_STEPS, "L2A": L2A_STEPS,
 }  # fmt: skip
+_BEYOND_IMAGES: Final = frozenset({"CLOPAR", "CONVER", "JP2KPA", "MASPAR", "RESPAR", "SPAMOD", "TILPAR", "VIEDIR"})
+"""Types of GIPP that no step up to Level-1B reads: they say where pixels lie, and what is made of tiles."""
 _KINDS: Final = ("dem", "geoid", "iers", "meteo", "scene")
 _OF_TILES: Final = ("resampling", "corrections", "jp2_profile", "zarr_form", "quality_policy")
 
@@ -50,6 +53,17 @@ def file_digest(path: str | None) -> str:
     return "" if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
+@lru_cache(maxsize=16)
+def image_gipps(gipps: GippSet) -> str:
+    """Return a digest of the GIPPs of a set that settle images up to Level-1B."""
+    told = [
+        (file.type, file.band, hashlib.sha256(read_gipp(file.path).strip()).hexdigest())
+        for file in gipps.files
+        if file.type not in _BEYOND_IMAGES
+    ]
+    return hashlib.sha256(repr(sorted(told)).encode()).hexdigest()
+
+
 def granules_identity(
     kind: str, update: StripUpdate, detector: int, scenes: tuple[int, int], gipps: GippSet | None = None
 ) -> str:
@@ -67,7 +81,7 @@ def granules_identity(
     """
     read = {f"G{k:03d}": update.digests[detector, k] for k in range(*scenes)}
     levels = {"L0": ("L0",), "L1A": ("L0", "L1A"), "L1B": ("L0", "L1A", "L1B")}[kind]
-    inputs = read if gipps is None else read | {"gipps": gipps.id}
+    inputs = read if gipps is None else read | {"gipps": image_gipps(gipps)}
     return identity_of(kind, versions(*levels), {"strip": update.rank, "detector": detector}, inputs)
 
 
