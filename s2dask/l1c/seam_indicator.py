@@ -139,9 +139,10 @@ def _step_of(counts: NDArray[np.float64]) -> tuple[float, float]:
     step = _middle(edges, counts)
     # as many rows lie within the median distance as without: those below its upper end less those below its lower end
     below = np.concatenate([[0.0], np.cumsum(counts)])
-    away = np.linspace(0.0, float(edges[-1]), 2048)
+    away = edges[STEP_BINS // 2 + 1 :] - edges[STEP_BINS // 2 + 1]
+    away = np.interp(np.arange(256) / 256 * (away.size - 1), np.arange(away.size), away)
     within = np.interp(step + away, edges, below) - np.interp(step - away, edges, below)
-    spread = 1.4826 * float(away[min(int(np.searchsorted(within, 0.5 * below[-1])), away.size - 1)])
+    spread = 1.4826 * float(np.interp(0.5 * below[-1], within, away))
     return step, 1.2533 * spread / float(below[-1]) ** 0.5
 
 

@@ -43,8 +43,8 @@ def combine(records: Iterable[Mapping[str, float]]) -> Record:
     out: Record = {}
     for name in sorted(gathered):
         values = sorted(gathered[name])
-        if name.endswith("_min"):
-            out[name] = values[0]
+        if len(values) == 1 or name.endswith("_min"):
+            out[name] = float(values[0])
         elif name.endswith("_max"):
             out[name] = values[-1]
         else:
