@@ -31,6 +31,18 @@ def _promises(made: "Plan", group: int, pace: float, split: int | None) -> "list
     )  # fmt: skip
 
 
+def _beside(made: "Plan", sessions: int, pace: float) -> str:
+    from s2dask.production.beside import cores_beside
+
+    found = cores_beside(made, reception=_reception(made), sessions=sessions, pace=pace)
+    if found is None:
+        return f"no number of cores makes {sessions} sessions an orbit beside it"
+    return (
+        f"{found.workers} cores: done {found.nominal / 60:.1f} min after the last input while a campaign makes "
+        f"{found.rate:.1f} such sessions an orbit"
+    )
+
+
 def _print(tables: "list[Table]") -> None:
     from rich.console import Console
     from rich.table import Table
@@ -59,6 +71,10 @@ def plan(
     sla: Annotated[
         bool, typer.Option("--sla", help="Tell the cores for L1C within 75 min and L2A within 120, by delivery.")
     ] = False,
+    beside: Annotated[
+        int | None,
+        typer.Option(metavar="SESSIONS", help="Tell the cores on which a campaign makes so many an orbit beside it."),
+    ] = None,
     pace: Annotated[
         float, typer.Option(help="Seconds that a task takes for each core second, with --sla and --workers.")
     ] = 1.0,
@@ -106,6 +122,8 @@ def plan(
         typer.echo(json.dumps(facts, indent=2))
         return
     typer.echo(plan_page.headline(made))
+    if beside is not None:
+        typer.echo(_beside(made, beside, pace))
     _print(plan_page.tables(made, kept))
     if done is not None:
         typer.echo(

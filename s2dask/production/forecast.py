@@ -1,8 +1,9 @@
 """When a plan will be done: its tasks simulated, event by event, on some workers; and the cores that meet a promise.
 
 Units are claimed in their order as the dispatcher does, some at a time; the tasks of a stage run side by side, one per
-worker, those of the unit that was claimed first before others; the scheduler hands out one task after the other. Files
-of a session arrive while it is received and are decoded as they come. The clock starts when the last of them is there.
+worker, those of the larger priority before others, then those of the unit that was claimed first; the scheduler hands
+out one task after the other. Files of a session arrive while it is received and are decoded as they come. The clock
+starts when the last of them is there.
 """
 
 import heapq
@@ -18,7 +19,7 @@ from s2dask.production.plan import Plan, PlannedUnit, plan
 from s2dask.production.plan_disk import Disk
 from s2dask.production.plan_source import PlanSource
 from s2dask.production.plan_work import DELIVERIES, Delivery
-from s2dask.production.unit_table import units_at_once
+from s2dask.production.unit_table import SESSION, units_at_once
 
 TASK_SECONDS: Final = 1e-3
 """Of the scheduler, for each task."""
@@ -101,7 +102,7 @@ class _Run:
                 self._is_ready(k)
         self.stage = [0] * len(units)
         self.left = [0] * len(units)
-        self.tasks: list[tuple[int, int, int, float]] = []
+        self.tasks: list[tuple[int, int, int, int, float]] = []
         self.claimed = self.flying = self.count = 0
         self.rank: dict[int, int] = {}
         self.finish: dict[str, float] = {}
@@ -125,7 +126,7 @@ class _Run:
             self.rank[k] = self.claimed
             self.claimed += 1
             self.begun[self.units[k].unit.name] = now
-            self.begin(k, now, arrivals if self.units[k].unit.kind == "SESSION" else ())
+            self.begin(k, now, arrivals if self.units[k].unit.name == SESSION else ())
 
     def begin(self, k: int, now: float, arrivals: Sequence[float] = ()) -> None:
         """Put the tasks of the next stage of a unit in the queue; end the unit after its last."""
@@ -153,7 +154,8 @@ class _Run:
     def put(self, k: int, duration: float) -> None:
         """Put a task in the queue."""
         self.count += 1
-        heapq.heappush(self.tasks, (self.rank[k], self.count, k, duration))
+        priority = self.units[k].unit.priority
+        heapq.heappush(self.tasks, (-priority, self.rank[k], self.count, k, duration))
 
 
 def task_durations(made: Plan, pace: float, random: np.random.Generator | None) -> Iterator[list[list[float]]]:
@@ -222,7 +224,7 @@ def simulate_plan(
     run.claim(now, arrivals)
     while run.events or run.tasks:
         while free and run.tasks:
-            _, _, mine, duration = heapq.heappop(run.tasks)
+            *_, mine, duration = heapq.heappop(run.tasks)
             handing = max(handing, now) + task_seconds
             busy += duration
             free -= 1

@@ -18,6 +18,7 @@ DELIVERIES: Final = ("s2-strict", "s2-fast", "htj2k", "zarr")
 """JPEG 2000 profile of the SAFE that is delivered beside the Zarr, or the Zarr alone."""
 Stage = tuple[Work, ...]
 _COLOURS: Final = 3
+_TRUE_COLOUR: Final = ("B02", "B03", "B04")
 RESOLUTIONS: Final = (10, 20, 60)
 
 
@@ -121,7 +122,8 @@ def images_of(level: str, tile: TileShape) -> Iterator[tuple[str, float]]:
     for r in RESOLUTIONS:
         layer = tile.cover * tile.mega(r)
         if level == "L1C":
-            names: Sequence[str] = [n for n in tile.bands if band(n).resolution == r] + (["TCI"] if r == 10 else [])
+            colour = ["TCI"] if r == 10 and set(_TRUE_COLOUR) <= set(tile.bands) else []
+            names: Sequence[str] = [n for n in tile.bands if band(n).resolution == r] + colour
         else:
             names = [*L2A_BANDS[r], "TCI", "AOT", "WVP", *(["SCL"] if r > 10 else [])]
         for name in names:

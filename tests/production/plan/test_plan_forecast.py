@@ -7,8 +7,9 @@ from itertools import pairwise
 import pytest
 
 from s2dask.errors import ConfigurationError
-from s2dask.graph.cost import CostModel, StepCost, Work
+from s2dask.graph.cost import CostModel, StepCost, Work, shipped_costs
 from s2dask.graph.unit import REPROCESSING, Unit
+from s2dask.production.beside import beside, cores_beside, together
 from s2dask.production.forecast import Forecast, cores_for, promises, simulate_plan
 from s2dask.production.plan import Plan, PlannedUnit, plan
 from s2dask.production.plan_source import PlanSource
@@ -114,3 +115,23 @@ def test_a_unit_without_tasks_ends_at_once() -> None:
     made = _plan(_unit("A", [()]), _unit("B", [(Work("A", 1.0),)], ("A",)))
     assert _run(made, 1).seconds == 1.0
     assert replace(made, units=()).works is not None
+
+
+@pytest.mark.row("OPS-34")
+def test_a_campaign_beside_nominal_production(found: PlanSource) -> None:
+    """Five sessions an orbit are made while the nominal one is done as early as on its own, but for tasks under way."""
+    made = plan(found, to="L2A", costs=shipped_costs())
+    least = cores_beside(made, reception=120.0)
+    assert least is not None
+    assert least.kept
+    assert least.rate >= 5.0
+    assert least.nominal <= 120 * 60
+    if least.workers > 1:
+        assert not beside(made, least.workers - 1, reception=120.0).kept
+    alone = simulate_plan(made, least.workers, reception=120.0).seconds
+    longest = max(made.costs.seconds(work) / work.count for work in made.works)
+    assert alone <= least.nominal + 1e-6
+    assert least.nominal <= 2.0 * alone + 3 * longest
+    both = together(made, 2)
+    assert len(both.units) == 3 * len(made.units)
+    assert len({planned.unit.name for planned in both.units}) == len(both.units)
