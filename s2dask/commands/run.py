@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from s2dask.commands.cluster import Ca, Cert, Cluster, Key, Workers, connected
+from s2dask.commands.processors import hand_over, load_processor
 from s2dask.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -158,8 +159,14 @@ def run(
     tls_ca: Ca = None,
     tls_cert: Cert = None,
     tls_key: Key = None,
+    processor: Annotated[
+        str | None, typer.Option(help="Have another version work: a name in the file of --processors.")
+    ] = None,
+    processors: Annotated[Path | None, typer.Option(help="TOML file that says where each version is.")] = None,
 ) -> None:
     """Process a session or a real L1B or L1C product; a run that was killed is repeated and goes on."""
+    if processor is not None:
+        hand_over(load_processor(processors, processor))
     from s2dask.production.chain import run as run_chain
     from s2dask.production.order import Corrections
     from s2dask.production.progress import terminal
