@@ -3,8 +3,8 @@
 The file is TOML; a version is added by a table, and several work side by side::
 
     [processors."0.1"]
-    python = "/opt/s2dask-0.1/bin/python"
-    cluster = "tcp://scheduler-01:8786"          # optional: workers here without it
+    python = "s2dask-0.1/bin/python"
+    cluster = "tcp://scheduler:8786"             # optional: workers here without it
     environment = {S2DASK_SITE = "main"}         # optional
 """
 
@@ -82,8 +82,8 @@ def words_for(processor: Processor, words: Sequence[str]) -> list[str]:
 
 
 def hand_over(processor: Processor) -> NoReturn:
-    """Become the same command of another installation."""
-    command = [processor.python, "-c", _START, *words_for(processor, sys.argv[1:])]
+    """Become the same command of another installation; what lies in the current folder is not taken for it."""
+    command = [processor.python, "-P", "-c", _START, *words_for(processor, sys.argv[1:])]
     sys.stdout.flush()
     try:
         os.execvpe(processor.python, command, {**os.environ, **processor.environment})  # noqa: S606 - no shell

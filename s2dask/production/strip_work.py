@@ -2,7 +2,9 @@
 
 from pathlib import PurePosixPath
 
+from s2dask import __version__
 from s2dask.graph.tasks import TaskGraph
+from s2dask.io.template import set_attributes
 from s2dask.production import levels
 from s2dask.production.housekeeping import take_housekeeping
 from s2dask.production.ingest import close_strip
@@ -81,6 +83,7 @@ def _close_images(context: Context) -> Done:
         release = TaskGraph()
         product, _ = add_safe(release, store, context.work, context.created)
         context.graph("release", release)
+    _state_version(store)
     told.paths = release_datastrip(store, order.out, order.formats, product=product, created=context.created)
     if "zarr" in order.formats:
         forget(store)
@@ -100,10 +103,16 @@ def _deliver_l0(context: Context) -> Done:
     elif "safe" in formats:
         pictures = mosaic(quicklook(l0, spec["aux"]))
     house = take_housekeeping(spec["raw"]) if "safe" in order.formats else None
+    _state_version(l0)
     told.paths = release_datastrip(l0, order.out, formats, house=house, pictures=pictures, created=context.created)
     if "zarr" in formats:
         forget(l0)
     return Done(told, _products(told.paths, "L0"))
+
+
+def _state_version(store: str) -> None:
+    """Have a store that is delivered say which version made it."""
+    set_attributes(store, {"processing:software": {"s2dask": __version__}})
 
 
 def _products(paths: list[str], level: str) -> tuple[Made, ...]:
