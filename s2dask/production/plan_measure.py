@@ -99,7 +99,7 @@ def _tile(outcome: Outcome, shapes: Mapping[str, TileShape], made: Made) -> tupl
         images, masks = dict(images_of(level, shape)), dict(masks_of(level, shape))
         if piece in images:
             return image_step(piece, made.delivery), images[piece]
-        return (mask_step(piece), masks[piece]) if piece in masks else None
+        return (mask_step(piece, made.delivery), masks[piece]) if piece in masks else None
     return None
 
 

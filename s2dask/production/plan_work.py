@@ -135,9 +135,9 @@ def image_step(name: str, delivery: str) -> str:
     return f"{'FORMAT_TCI' if name.startswith('TCI') else 'FORMAT_IMG'}-{delivery}"
 
 
-def mask_step(name: str) -> str:
+def mask_step(name: str, delivery: str) -> str:
     """Return the step, as the cost model names it, of a mask or of the preview."""
-    return "FORMAT_PVI" if name.startswith("PVI") else f"FORMAT_MASK-r{name.rpartition('-')[2]}"
+    return "FORMAT_PVI" if name.startswith("PVI") else f"FORMAT_MASK-{delivery}-r{name.rpartition('-')[2]}"
 
 
 def masks_of(level: str, tile: TileShape, with_l1c: bool = True) -> Iterator[tuple[str, float]]:
@@ -164,7 +164,7 @@ def release_stages(levels: Sequence[str], tile: TileShape, delivery: Delivery, m
     for level in levels:
         if delivery != "zarr":
             tasks += [Work(image_step(name, delivery), mega) for name, mega in images_of(level, tile)]
-            tasks += [Work(mask_step(name), mega) for name, mega in masks_of(level, tile, masks)]
+            tasks += [Work(mask_step(name, delivery), mega) for name, mega in masks_of(level, tile, masks)]
         tasks.append(Work("FORMAT_ZARR", zarr_mega(level, tile)))
     yield tuple(sorted(tasks, key=lambda work: -work.mega))
     yield tuple(Work("FORMAT_METADATA", zarr_mega(level, tile)) for level in levels)

@@ -44,7 +44,7 @@ def _label(key: str, delivery: str) -> str:
     if step != "FORMAT_IMG":
         return step
     if set(parts[2:]) & set(_KINDS_OF_MASK):
-        return mask_step("-".join(parts[2:]))
+        return mask_step("-".join(parts[2:]), delivery)
     return image_step("-".join(parts[-2:]), delivery)
 
 

@@ -74,7 +74,8 @@ def _held(folder: Path, seed: int) -> int:
 
 
 def test_the_interval_holds_the_true_cost_of_eight_campaigns_in_ten(tmp_path: Path) -> None:
-    assert _held(tmp_path, 1) >= 8
+    held = [_held(tmp_path / str(seed), seed) for seed in range(1, 11)]  # ten machines, for ten campaigns scatter
+    assert 80 <= sum(held) <= 95, held
 
 
 @pytest.mark.slow

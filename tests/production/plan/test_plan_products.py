@@ -99,7 +99,7 @@ def test_the_tasks_of_a_run_are_measured_by_step_and_size() -> None:
     outcomes = [Outcome(key, key.split("-", maxsplit=1)[0], result, 9.0, 5, 2.0) for key, result in tasks.items()]
     found = {s.step: s for s in samples_of(outcomes, made)}
     assert set(found) == {
-        "RADIO_AB", "GEN_ORTHO_TOA-r10m", "L2A_AC", "FORMAT_TCI-htj2k", "FORMAT_MASK-r20m", "FORMAT_IMG-htj2k",
+        "RADIO_AB", "GEN_ORTHO_TOA-r10m", "L2A_AC", "FORMAT_TCI-htj2k", "FORMAT_MASK-htj2k-r20m", "FORMAT_IMG-htj2k",
         "TILE_INIT",
     }  # fmt: skip
     assert set(found) <= set(shipped_costs().steps)
