@@ -35,7 +35,7 @@ from s2dask.production.trace import Trace
 from s2dask.production.unit_cost import priced_root
 from s2dask.production.unit_table import session_unit, units_at_once
 from s2dask.production.virtual_strip import run_clean
-from s2dask.production.work import Context, Work, join
+from s2dask.production.work import Account, Context, Work
 from s2dask.release.publish_objects import check_store
 
 _WORKS: Final[Mapping[str, Work]] = {
@@ -51,45 +51,21 @@ RETRY: Final = Retry(attempts=6, first=2.0, longest=120.0, losses=20)
 
 
 @dataclass(slots=True)
-class Summary:
+class Summary(Account):
     """What a run made.
 
     Attributes
     ----------
-    products : list of str
-        Delivered products and what goes with them.
-    stores : dict of str to str
-        Working store by level, or by level and tile: ``L0``, ``L1B``, ``L1C-T28SCB``; gone unless kept.
-    checks : list of dict
-        Every check of every level.
-    withheld : list of str
-        Products that a concluding check keeps from delivery.
-    flagged : list of str
-        Products that are delivered although a concluding check failed, as the policy of the order wants it.
     outcomes : list of Outcome
-    flags : list of str
-        What had to be assumed for want of auxiliary data.
-    unseen : list of str
-        Datastrips that do not touch the tile that was asked for.
-    expected : list of str
-        Datastrips of which less is made than was asked for, as is expected of them; nothing is missing.
     failed : list of str
         Units that came to no end, and why; the others did.
     run : str
         Name of the run in the ledger.
     """
 
-    products: list[str] = field(default_factory=list)
-    stores: dict[str, str] = field(default_factory=dict)
-    checks: list[dict[str, Any]] = field(default_factory=list)
-    withheld: list[str] = field(default_factory=list)
-    flagged: list[str] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
-    flags: list[str] = field(default_factory=list)
-    unseen: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     run: str = ""
-    expected: list[str] = field(default_factory=list)
 
     def notes(self) -> list[str]:
         """Return what a person should know, a line each: what was assumed, failed or kept back."""
@@ -216,18 +192,17 @@ def _clear(order: Order) -> None:
 def _summary(dispatcher: Dispatcher, ledger: Ledger, run: str) -> Summary:
     """Return what the units of a run have told, in the order in which they were planned."""
     rows = ledger.units(run)
-    parts: Sequence[Mapping[str, Any]] = [row["value"] for row in rows if row["state"] in FINISHED]
-    told = join(parts)
     failed = [
         f"{row['name']} {row['state'].lower()}: "
         f"{dispatcher.errors.get((run, row['name'])) or row['error']['what'] or 'not run'}"
         for row in rows
         if row["state"] not in FINISHED
     ]
-    return Summary(
-        told.paths, told.stores, told.checks, told.withheld, told.flagged, dispatcher.runner.outcomes, told.flags,
-        told.unseen, failed, run, told.expected,
-    )  # fmt: skip
+    summary = Summary(outcomes=dispatcher.runner.outcomes, failed=failed, run=run)
+    for row in rows:
+        if row["state"] in FINISHED:
+            summary.add(row["value"])
+    return summary
 
 
 def repeat(bundle: str | Path, client: Client, listener: Listener | None = None) -> dict[str, Any]:

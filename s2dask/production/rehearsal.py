@@ -221,7 +221,7 @@ class Rehearsal:
         refs = add_release(graph, context.work, shape, products, plan.name)
         outcomes = context.graph("release", graph)
         paths = [(level, path) for level, ref in refs.items() for path in outcomes[ref.key].result]
-        told.paths = [path for _, path in paths]
+        told.products = [path for _, path in paths]
         kept = ((level, Path(path)) for level, path in paths if path.endswith((".SAFE", ".zarr")))
         return Done(told, tuple(Made(path.name, level, str(path), plan.name) for level, path in kept))
 

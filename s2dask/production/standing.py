@@ -38,7 +38,7 @@ def _stands(unit: Unit, told: Mapping[str, Any]) -> bool:
     if store is not None:
         return marked(str(unit.spec[store]), unit.name) == unit.identity
     stores = told["stores"].values() if unit.kind == "STRIP" else ()
-    return all(patiently(partial(exists, url), url) for url in (*told["paths"], *stores))
+    return all(patiently(partial(exists, url), url) for url in (*told["products"], *stores))
 
 
 def needed(ledger: Ledger, units: Sequence[Unit]) -> list[Unit]:

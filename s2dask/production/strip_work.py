@@ -84,12 +84,12 @@ def _close_images(context: Context) -> Done:
         product, _ = add_safe(release, store, context.work, context.created)
         context.graph("release", release)
     _state_version(store)
-    told.paths = release_datastrip(store, order.out, order.formats, product=product, created=context.created)
+    told.products = release_datastrip(store, order.out, order.formats, product=product, created=context.created)
     if "zarr" in order.formats:
         forget(store)
     else:
         told.stores[f"{level}{spec['suffix']}"] = store
-    return Done(told, _products(told.paths, level))
+    return Done(told, _products(told.products, level))
 
 
 def _deliver_l0(context: Context) -> Done:
@@ -104,10 +104,10 @@ def _deliver_l0(context: Context) -> Done:
         pictures = mosaic(quicklook(l0, spec["aux"]))
     house = take_housekeeping(spec["raw"]) if "safe" in order.formats else None
     _state_version(l0)
-    told.paths = release_datastrip(l0, order.out, formats, house=house, pictures=pictures, created=context.created)
+    told.products = release_datastrip(l0, order.out, formats, house=house, pictures=pictures, created=context.created)
     if "zarr" in formats:
         forget(l0)
-    return Done(told, _products(told.paths, "L0"))
+    return Done(told, _products(told.products, "L0"))
 
 
 def _state_version(store: str) -> None:

@@ -73,7 +73,7 @@ def _deliver(context: Context, told: Told, results: Mapping[str, dict[str, Any]]
     made: list[Made] = []
     for level, ref in zip(passed, refs, strict=True):
         paths = [str(path) for path in outcomes[ref.key].result]
-        told.paths.extend(paths)
+        told.products.extend(paths)
         made.extend(Made(PurePosixPath(p).name, level, p, name) for p in paths if p.endswith((".SAFE", ".zarr")))
     return tuple(made)
 

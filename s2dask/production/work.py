@@ -15,23 +15,30 @@ from s2dask.qc.collect import remember
 
 
 @dataclass(slots=True)
-class Told:
-    """What a unit has to say to people; JSON-able, so that the ledger keeps it.
+class Account:
+    """What there is to say to people of a unit, or of a run.
 
     Attributes
     ----------
-    paths : list of str
+    products : list of str
         Delivered products and what goes with them.
     stores : dict of str to str
-        Working stores, by level and place.
+        Working store by level, or by level and tile: ``L0``, ``L1B``, ``L1C-T28SCB``; gone unless kept.
     checks : list of dict
-    withheld, flagged, flags, unseen, expected : list of str
-        See `s2dask.production.chain.Summary`.
-    facts : dict
-        For the units that come after.
+        Every check of every level.
+    withheld : list of str
+        Products that a concluding check keeps from delivery.
+    flagged : list of str
+        Products that are delivered although a concluding check failed, as the policy of the order wants it.
+    flags : list of str
+        What had to be assumed for want of auxiliary data.
+    unseen : list of str
+        Datastrips that do not touch the tile that was asked for.
+    expected : list of str
+        Datastrips of which less is made than was asked for, as is expected of them; nothing is missing.
     """
 
-    paths: list[str] = field(default_factory=list)
+    products: list[str] = field(default_factory=list)
     stores: dict[str, str] = field(default_factory=dict)
     checks: list[dict[str, Any]] = field(default_factory=list)
     withheld: list[str] = field(default_factory=list)
@@ -39,6 +46,24 @@ class Told:
     flags: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
+
+    def add(self, told: Mapping[str, Any]) -> None:
+        """Add what a unit has told, as the ledger keeps it (`Told`)."""
+        self.stores.update(told["stores"])
+        for name in ("products", "checks", "withheld", "flagged", "flags", "unseen", "expected"):
+            getattr(self, name).extend(told[name])
+
+
+@dataclass(slots=True)
+class Told(Account):
+    """What a unit has to say; JSON-able, so that the ledger keeps it.
+
+    Attributes
+    ----------
+    facts : dict
+        For the units that come after.
+    """
+
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -150,13 +175,3 @@ def keep_indicators(told: Told, store: str, order: Order, checks: Sequence[Mappi
     """
     if order.quality_store and (why := remember(order.quality_store, store, checks=checks)):
         told.flags.append(why)
-
-
-def join(parts: Sequence[Mapping[str, Any]]) -> Told:
-    """Return what several units have told as one."""
-    whole = Told()
-    for part in parts:
-        whole.stores.update(part["stores"])
-        for name in ("paths", "checks", "withheld", "flagged", "flags", "unseen", "expected"):
-            getattr(whole, name).extend(part.get(name, ()))
-    return whole
