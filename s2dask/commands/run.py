@@ -58,6 +58,12 @@ Safe = Annotated[bool, typer.Option("--safe", help="With --to L0, L1A or L1B: de
 Profile = Annotated[
     str, typer.Option(help="Coding of a tile's images: s2-strict as ESA's, s2-fast (BYPASS) or htj2k (Part 15).")
 ]
+TileSafe = Annotated[
+    bool, typer.Option("--tile-safe/--no-tile-safe", help="Deliver tiles as SAFE too, or as Zarr alone.")
+]
+Report = Annotated[
+    Path | None, typer.Option(help="Write Dask's page on the run: task stream, profile, bandwidth, memory (HTML).")
+]
 ZarrForm = Annotated[str, typer.Option(help="Of a tile's Zarr: eopf as ESA's, or geozarr with shards and overviews.")]
 Interpolation = Annotated[
     str | None,
@@ -138,6 +144,7 @@ def run(
     minimum_granules: Granules = 0,
     safe: Safe = False,
     jp2_profile: Profile = "s2-strict",
+    tile_safe: TileSafe = True,
     zarr_form: ZarrForm = "eopf",
     interpolation: Interpolation = None,
     cut: Cut = "middle",
@@ -155,6 +162,7 @@ def run(
     split: Split = None,
     trace: TraceFile = None,
     history: History = None,
+    report: Report = None,
     cluster: Cluster = None,
     tls_ca: Ca = None,
     tls_cert: Cert = None,
@@ -183,10 +191,10 @@ def run(
                 source, to=to, out=out, scratch=work, tile=tile, window=corner, aux=aux, client=client,
                 listener=listener, allow_gaps=allow_gaps, follow=follow, keep=keep, unit=unit, orbit=orbit,
                 datatake_type=f"INS-{datatake_type.upper().removeprefix('INS-')}",
-                formats=("zarr", "safe") if safe else ("zarr",), jp2_profile=jp2_profile, zarr_form=zarr_form,
-                resampling=how, corrections=light, quality_policy=quality_policy, checklists=checklists,
-                quality_store=quality_store, ledger=ledger, split=split, trace=trace, history=history,
-                minimum_granules=minimum_granules,
+                formats=("zarr", "safe") if safe else ("zarr",), jp2_profile=jp2_profile, tile_safe=tile_safe,
+                zarr_form=zarr_form, resampling=how, corrections=light, quality_policy=quality_policy,
+                checklists=checklists, quality_store=quality_store, ledger=ledger, split=split, trace=trace,
+                history=history, minimum_granules=minimum_granules, page=report,
             )  # fmt: skip
     _tell(summary)
 

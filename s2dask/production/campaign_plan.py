@@ -285,7 +285,8 @@ def plan_campaign(
     ConfigurationError
         For a mix of GIPP sets, or two sources of one name.
     """
-    wanted, delivery = request.wanted(), request.options.get("jp2_profile", "s2-strict")
+    wanted, options = request.wanted(), request.options
+    delivery: Delivery = options.get("jp2_profile", "s2-strict") if options.get("tile_safe", True) else "zarr"
     planned, left_out = [], []
     folders: dict[str, str] = {}
     for source in find_sources(request.source) if sources is None else sources:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from distributed import Client
 
 from s2dask.cluster.connect import Connection
+from s2dask.cluster.report import reported
 from s2dask.errors import ConfigurationError, InputMissing
 from s2dask.graph.cost_history import Sample, add_run
 from s2dask.graph.tasks import Outcome
@@ -86,7 +87,7 @@ class Summary(Account):
 
 def run(
     source: str, *, client: Client | Connection, listener: Listener | None = None, retry: Retry = RETRY,
-    room: int = TASK_BUDGET, **asked: Any,
+    room: int = TASK_BUDGET, page: str | Path | None = None, **asked: Any,
 ) -> Summary:  # fmt: skip
     """Process a session or a real L1B or L1C product and deliver what comes of it.
 
@@ -104,6 +105,8 @@ def run(
         How often units that fail by chance are tried.
     room : int
         Tasks that the scheduler may hold; a unit that has more goes alone.
+    page : path, optional
+        HTML file for what Dask has to say about the run; of a scheduler that dies meanwhile there is none.
     **asked
         The other attributes of `Order`: ``to``, ``out``, ``aux``, ``keep``, ``follow`` …
 
@@ -131,7 +134,8 @@ def run(
             trace=None if order.trace is None else Trace(order.trace), connection=connection,
             measure=None if order.history is None else lambda unit, done: samples.extend(samples_of_unit(unit, done)),
         )  # fmt: skip
-        dispatcher.drain()
+        with reported(runner.client, name, page=page):
+            dispatcher.drain()
         _keep_costs(order, name, samples)
         summary = _summary(dispatcher, ledger, name)
     # what was finished is worth going on with

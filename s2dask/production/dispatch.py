@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -157,7 +158,8 @@ class Dispatcher:
         claims = self.ledger.claim(self.run, self.owner, lease=self.lease, limit=free, room=room)
         for claim in claims:
             runner = self.runner.alone()
-            self._flying[pool.submit(self._perform, claim, runner)] = (claim, runner)
+            # in the span of the run, which a thread of a pool does not inherit
+            self._flying[pool.submit(copy_context().run, self._perform, claim, runner)] = (claim, runner)
         return bool(claims)
 
     def _watch(self) -> None:

@@ -26,7 +26,7 @@ _STEPS: Final[Mapping[str, tuple[Step, ...]]] = {
 _BEYOND_IMAGES: Final = frozenset({"CLOPAR", "CONVER", "JP2KPA", "MASPAR", "RESPAR", "SPAMOD", "TILPAR", "VIEDIR"})
 """Types of GIPP that no step up to Level-1B reads: they say where pixels lie, and what is made of tiles."""
 _KINDS: Final = ("dem", "geoid", "iers", "meteo", "scene")
-_OF_TILES: Final = ("resampling", "corrections", "jp2_profile", "zarr_form", "quality_policy")
+_OF_TILES: Final = ("resampling", "corrections", "jp2_profile", "tile_safe", "zarr_form", "quality_policy")
 
 
 def steps_of(*levels: str) -> tuple[Step, ...]:

@@ -12,6 +12,7 @@ from s2dask.l0.datatake import KINDS, NOMINAL
 from s2dask.l2a.options import DEFAULT, Corrections
 from s2dask.production.blocks import Blocking
 from s2dask.production.footprint import Window, tile_grid
+from s2dask.production.plan_work import Delivery
 from s2dask.production.resampling import USUAL, Resampling
 from s2dask.qc.checklists import load_checklists
 from s2dask.release.eopf_form import ZarrForm, check_form
@@ -62,6 +63,8 @@ class Order:
         Of a datastrip delivered at L0, L1A or L1B; for the SAFE it is located, and its clouds are judged, on the way.
     jp2_profile : {"s2-strict", "s2-fast", "htj2k"}
         How the images of the SAFE of a tile are coded (`s2dask.release.jpeg2000`).
+    tile_safe : bool
+        Whether tiles are delivered as SAFE too, or as Zarr alone.
     zarr_form : {"eopf", "geozarr"}
         Of the Zarr of a tile (`s2dask.release.eopf_form`).
     corrections : Corrections
@@ -103,6 +106,7 @@ class Order:
     minimum_granules: int = 0
     formats: Sequence[str] = ("zarr",)
     jp2_profile: Profile = "s2-strict"
+    tile_safe: bool = True
     zarr_form: ZarrForm = "eopf"
     resampling: Resampling = USUAL
     corrections: Corrections = DEFAULT
@@ -156,6 +160,11 @@ class Order:
         if self.resampling.uncertainty:
             what = "the uncertainty of L1C follows the mean of the whole datastrip"
             raise ConfigurationError(what, "--split, --toa-uncertainty", "leave one of them out")
+
+    @property
+    def delivery(self) -> Delivery:
+        """How tiles are delivered, as a plan names it."""
+        return self.jp2_profile if self.tile_safe else "zarr"
 
     def spec(self) -> dict[str, Any]:
         """Return the order as the ledger keeps it, JSON-able; `of` reads it back."""

@@ -11,6 +11,7 @@ from s2dask.instrument import BANDS, LINES_PER_PACKET
 from s2dask.instrument.telemetry import CADU_BYTES
 from s2dask.io.grids import TileGrid
 from s2dask.production.blocks import default_blocking
+from s2dask.production.order import Order
 from s2dask.production.plan_work import (
     Delivery,
     TileShape,
@@ -144,7 +145,7 @@ def samples_of_unit(unit: Unit, outcomes: Sequence[Outcome]) -> list[Sample]:
     grid = TileGrid(**spec["grid"]) if "grid" in spec else None
     made = Made(
         tuple(BANDS) if facts is None else facts.bands, "" if facts is None else facts.codec,
-        {} if grid is None else {f"T{grid.tile_id}": grid}, order["jp2_profile"],
+        {} if grid is None else {f"T{grid.tile_id}": grid}, Order.of(order).delivery,
     )  # fmt: skip
     return list(samples_of(outcomes, made))
 

@@ -66,7 +66,7 @@ def _deliver(context: Context, told: Told, results: Mapping[str, dict[str, Any]]
     ready = graph.add(f"FORMAT_METADATA_DS-{name}", describe_tile, list(passed.values()), spec["l0"], spec["aux"])
     for level, store in passed.items():
         masks = l1c if level == "L2A" else None
-        what = TileRelease(store, masks, jp2_profile=order.jp2_profile, zarr_form=order.zarr_form)
+        what = TileRelease(store, masks, jp2_profile=order.jp2_profile, zarr_form=order.zarr_form, safe=order.tile_safe)
         refs.append(add_release(graph, what, half, order.out, f"{name}{spec['suffix']}", (ready,)))
     outcomes = context.graph("release", graph)
     shutil.rmtree(half, ignore_errors=True)

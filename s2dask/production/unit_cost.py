@@ -148,7 +148,7 @@ def _work(unit: Unit, order: Order) -> UnitWork:
         return replace(work, tasks=strip.scenes * len(strip.detectors) + 1) if safe else work
     grid = TileGrid(**unit.spec["grid"])
     shape = TileShape(grid, strip.bands, unit.spec["cover"], order.blocking)
-    return work_of_tile(unit, shape, unit.spec["to"], order.jp2_profile, from_l1c=unit.kind == "L2A")
+    return work_of_tile(unit, shape, unit.spec["to"], order.delivery, from_l1c=unit.kind == "L2A")
 
 
 def priced_root(unit: Unit, order: Order) -> Unit:
@@ -166,7 +166,7 @@ def priced_root(unit: Unit, order: Order) -> Unit:
         work = work_of_session([int(f["size"]) for name, f in found if name.endswith(".raw")], ())
     elif unit.kind == "TILE":
         shape = TileShape(TileGrid(**unit.spec["grid"]), tuple(BANDS))
-        work = work_of_tile(unit, shape, "L2A", order.jp2_profile, from_l1c=True)
+        work = work_of_tile(unit, shape, "L2A", order.delivery, from_l1c=True)
     else:
         return unit
     return replace(unit, cost=work.cost(_costs(order.history)))

@@ -41,6 +41,8 @@ class TileRelease:
         How the images of the SAFE are coded: see `s2dask.release.jpeg2000`.
     zarr_form : {"eopf", "geozarr"}
         Of the Zarr: see `s2dask.release.eopf_form`.
+    safe : bool
+        Whether there is a SAFE, or the Zarr alone.
     """
 
     url: str
@@ -48,6 +50,7 @@ class TileRelease:
     meteo: str | None = None
     jp2_profile: Profile = "s2-strict"
     zarr_form: ZarrForm = "eopf"
+    safe: bool = True
 
     def __post_init__(self) -> None:
         check_form(self.zarr_form)
@@ -73,8 +76,8 @@ class TileRelease:
 
     @property
     def pieces(self) -> list[Piece]:
-        """The JPEG 2000 files of the SAFE."""
-        return pieces(self.store, self.masked)
+        """The JPEG 2000 files of the SAFE, none without it."""
+        return pieces(self.store, self.masked) if self.safe else []
 
     def write_piece(self, piece: Piece, folder: str | Path) -> Counts:
         """Write one JPEG 2000 file below ``<name>.SAFE`` of a folder; see `s2dask.release.safe_pieces.write_piece`."""
@@ -140,7 +143,7 @@ def _zarr(what: TileRelease, prepared: Prepared | None, folder: Path) -> None:
 
 
 def release_tile(what: TileRelease, delivery: str, prepared: Prepared | None = None) -> list[str]:
-    """Deliver a tile: SAFE, Zarr (zstd), STAC item, quick-look and at L2A scene classification, in one step.
+    """Deliver a tile: SAFE if wanted, Zarr (zstd), STAC item, quick-look and at L2A scene classification, in one step.
 
     Parameters
     ----------
@@ -161,10 +164,13 @@ def release_tile(what: TileRelease, delivery: str, prepared: Prepared | None = N
         pictures["rgb"] = lambda folder: write_rgb(what.url, folder / f"{name}_rgb.png")
     if store.level == "L2A":
         pictures["scl"] = lambda folder: write_scl(what.url, folder / f"{name}_scl.png")
-    hrefs = {"safe": f"./{name}.SAFE", "zarr": f"./{name}.zarr", **{key: f"./{name}_{key}.png" for key in pictures}}
+    forms: dict[str, Builder] = {"safe": partial(_safe, what, prepared)} if what.safe else {}
+    forms["zarr"] = partial(_zarr, what, prepared)
+    hrefs = {form: f"./{name}.{'SAFE' if form == 'safe' else form}" for form in forms}
+    hrefs |= {key: f"./{name}_{key}.png" for key in pictures}
     item = stac_item(store, hrefs, what.zarr_form)
     builders: list[Builder] = [
-        partial(_safe, what, prepared), partial(_zarr, what, prepared), *pictures.values(),
+        *forms.values(), *pictures.values(),
         lambda folder: write_stac(item, folder / f"{name}.json"),
     ]  # fmt: skip
     room = None if prepared is None else Path(prepared.folder)

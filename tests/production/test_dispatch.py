@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from distributed import Client, LocalCluster
 
+from s2dask.cluster.report import reported
 from s2dask.errors import InputError, InputMissing
 from s2dask.graph.tasks import TaskGraph
 from s2dask.graph.unit import Unit, identity_of
@@ -96,6 +97,22 @@ def test_children_run_once_and_in_their_order(ledger: Ledger, client: Client, fo
     assert dispatcher.told["run", "last"]["facts"]["before"] == ["child-0", "child-1", "child-2"]
     assert {outcome.key for outcome in dispatcher.runner.outcomes} == {f"COUNT-{name}" for name in _ran(folder)}
     assert set(_states(ledger).values()) == {DONE}
+
+
+def _spans(dask_scheduler: Any) -> dict[tuple[str, ...], set[str]]:
+    """Return the prefixes of the tasks of every span that the scheduler knows."""
+    spans = dask_scheduler.extensions["spans"].spans.values()
+    return {span.name: {group.prefix.name for group in span.traverse_groups()} for span in spans}
+
+
+def test_tasks_are_told_by_run_and_step_and_a_page_on_request(
+    ledger: Ledger, client: Client, folder: Path, tmp_path: Path
+) -> None:
+    ledger.add("run-of-spans", [Unit(name="root", kind="PARENT", spec={"folder": str(folder)})])
+    with reported(client, "run-of-spans", page=tmp_path / "new" / "report.html"):
+        _dispatcher(ledger, client, "run-of-spans").drain()
+    assert client.run_on_scheduler(_spans)["run-of-spans",] == {"COUNT-child", "COUNT-last"}
+    assert "COUNT" in (tmp_path / "new" / "report.html").read_text("utf-8")
 
 
 def test_two_services_share_the_units(ledger: Ledger, client: Client, folder: Path) -> None:

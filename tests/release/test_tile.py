@@ -76,3 +76,13 @@ def test_files_keep_their_place_in_the_image(what: TileRelease, tmp_path: Path) 
     assert what.write_piece(piece, tmp_path) == (0, 0, 0)
     with rasterio.open(tmp_path / f"{what.name}.SAFE" / piece.path(what.store.names)) as source:
         assert tuple(source.transform)[:6] == GRID.transform(20)
+
+
+def test_a_tile_as_zarr_alone(what: TileRelease, tmp_path: Path) -> None:
+    both, alone = release_tile(what, str(tmp_path / "a")), TileRelease(what.url, what.l1c, safe=False)
+    assert alone.pieces == []
+    paths = release_tile(alone, str(tmp_path / "b"), Prepared.make(alone, tmp_path / "parts"))
+    assert [Path(path).name for path in paths] == [Path(p).name for p in both if not p.endswith(".SAFE")]
+    item = json.loads(next(Path(path) for path in paths if path.endswith(f"{alone.name}.json")).read_text("utf-8"))
+    assert "zarr" in item["assets"]
+    assert not any("SAFE" in asset["href"] for asset in item["assets"].values())
