@@ -92,7 +92,7 @@ class Works:
         (folder / MANIFEST).write_text(
             f'{{"files": [{{"path": "product.zarr/b/c/0/0", "sha256": "{digest}", "bytes": 1}}]}}'
         )
-        return Done(Told(paths=[str(product)]), (Made(product.name, level, str(product), spec["tile"]),))
+        return Done(Told(products=[str(product)]), (Made(product.name, level, str(product), spec["tile"]),))
 
     def ran(self) -> Counter[str]:
         """Return how often each unit was run."""

@@ -20,9 +20,11 @@ RUNS: Final = 20
 """Runs that the model is fitted to: the last ones."""
 LEAST: Final = 5
 """Measured tasks that a step needs for a line of its own."""
+_FEW: Final = 0.1
+"""Share of the tasks of a step that may be far off by bad luck: compilation, a machine that was busy."""
 _FORGIVEN: Final = 4.0
 """A task that takes so many times what it should, or as little, does not count: a compilation, a swapping machine."""
-_PRIOR: Final = (3.0, 0.15)
+_PRIOR: Final = (3.0, 0.2)
 """Weight [runs] and deviation of the shared factor before anything is measured on a machine."""
 _ROUNDS: Final = 12
 Array = NDArray[np.float64]
@@ -126,6 +128,13 @@ def _line(mega: Array, seconds: Array) -> tuple[float, float]:
     return fixed, per
 
 
+def _usual(seconds: Array, expected: Array) -> NDArray[np.bool_]:
+    """Return which tasks count: few that are far off had bad luck, many of them are of the nature of the step."""
+    ratio = seconds / expected
+    near = (ratio < _FORGIVEN) & (ratio > 1 / _FORGIVEN)
+    return near if (~near).mean() <= _FEW else np.full(near.shape, True)
+
+
 def _fit(mega: Array, seconds: Array, known: StepCost | None) -> tuple[StepCost, NDArray[np.bool_]]:
     """Return the cost of a step from its tasks, and which of them counted."""
     shape = known if known is not None and known.seconds(float(np.median(mega))) > 0 else None
@@ -136,13 +145,10 @@ def _fit(mega: Array, seconds: Array, known: StepCost | None) -> tuple[StepCost,
         factor = float(np.median(seconds / (shape.fixed + shape.per_mega * mega)))
         fixed, per = factor * shape.fixed, factor * shape.per_mega
     expected = np.maximum(fixed + per * mega, 1e-9)
-    ratio = seconds / expected
-    good = (ratio < _FORGIVEN) & (ratio > 1 / _FORGIVEN)
-    if not good.any():
-        good[:] = True
+    good = _usual(seconds, expected)
     # a robust line runs through the middle of the tasks: a sum needs their mean
     mean = float(seconds[good].sum() / expected[good].sum())
-    left = ratio[good] / mean - 1.0
+    left = seconds[good] / (expected[good] * mean) - 1.0
     spread = float(np.sqrt(np.mean(left**2))) if left.size > 1 else 0.3
     return StepCost(fixed * mean, per * mean, max(spread, 0.02), samples=int(mega.size)), good
 
@@ -189,11 +195,12 @@ def _excess(steps: Mapping[str, StepCost], run: Mapping[str, Any]) -> float | No
     for name, told in run["steps"].items():
         if name not in steps:
             continue
-        pairs = [(seconds, steps[name].seconds(mega)) for mega, seconds in told["tasks"]]
-        good = [(took, should) for took, should in pairs if should / _FORGIVEN < took < should * _FORGIVEN]
-        if good:  # those that are kept one by one stand for all of the step
+        mega, took = np.array(told["tasks"], np.float64).reshape(-1, 2).T
+        should = np.maximum(steps[name].fixed + steps[name].per_mega * mega, 1e-9)
+        good = _usual(took, should)
+        if good.any():  # those that are kept one by one stand for all of the step
             whole = steps[name].fixed * told["count"] + steps[name].per_mega * told["mega"]
-            true += whole * sum(took for took, _ in good) / sum(should for _, should in good)
+            true += whole * float(took[good].sum() / should[good].sum())
             expected += whole
     return math.log(true / expected) if true and expected else None
 

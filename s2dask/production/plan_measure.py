@@ -25,7 +25,7 @@ from s2dask.production.plan_work import (
 )
 from s2dask.production.strip import strip_facts
 
-_FIXED = ("RADIO_INIT", "TILE_INIT", "TILE_FINALIZE", "L2A_INIT", "L2A_FINALIZE", "FORMAT_METADATA_DS")
+_FIXED = ("RADIO_INIT", "TILE_INIT", "TILE_FINALIZE", "L2A_INIT", "L2A_FINALIZE", "FORMAT_METADATA_DS", "FORMAT_LINK")
 _GRANULE = ("RADIO_AB", "DECOMP", "UNFORMAT_SAFE_GR")
 
 

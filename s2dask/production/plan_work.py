@@ -164,7 +164,10 @@ def release_stages(levels: Sequence[str], tile: TileShape, delivery: Delivery, m
     for level in levels:
         if delivery != "zarr":
             tasks += [Work(image_step(name, delivery), mega) for name, mega in images_of(level, tile)]
-            tasks += [Work(mask_step(name, delivery), mega) for name, mega in masks_of(level, tile, masks)]
+            linked = level == "L2A" and "L1C" in levels
+            coded = masks_of(level, tile, masks and not linked)
+            tasks += [Work(mask_step(name, delivery), mega) for name, mega in coded]
+            tasks += [Work("FORMAT_LINK")] if linked else []
         tasks.append(Work("FORMAT_ZARR", zarr_mega(level, tile)))
     yield tuple(sorted(tasks, key=lambda work: -work.mega))
     yield tuple(Work("FORMAT_METADATA", zarr_mega(level, tile)) for level in levels)

@@ -135,7 +135,8 @@ def add_release(
     ready, last = graph.add(f"FORMAT_METADATA_DS-{tile}", publish, list(products.values()), "l0.zarr", "aux"), {}
     for level, delivery in products.items():
         what, folder = TileRelease(f"{work}/{level}-{tile}.zarr"), f"{work}/release-{level}-{tile}"
-        images = [] if graph.delivery == "zarr" else [*images_of(level, shape), *masks_of(level, shape)]
+        linked = level == "L2A" and "L1C" in products
+        images = [] if graph.delivery == "zarr" else [*images_of(level, shape), *masks_of(level, shape, not linked)]
         pieces = [
             graph.add(
                 f"FORMAT_IMG-{level}-{tile}-{name}", TileRelease.write_piece, what, Piece("image", "B04", 10), folder,
@@ -143,6 +144,8 @@ def add_release(
             )
             for name, _ in sorted(images, key=lambda image: -image[1])
         ]  # fmt: skip
+        if linked and graph.delivery != "zarr":
+            pieces.append(graph.add(f"FORMAT_LINK-{level}-{tile}", TileRelease.write_piece, what, after=(ready,)))
         copied = graph.add(f"FORMAT_ZARR-{level}-{tile}", TileRelease.write_zarr, what, folder, after=(ready,))
         last[level] = graph.add_publication(f"FORMAT_METADATA-{level}-{tile}", delivery, pieces, copied)
     return last

@@ -1,8 +1,8 @@
 """The release of a tile as tasks: one per JPEG 2000 file and one for the Zarr, and what is told of its datastrip."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ from s2dask.production.setting import open_setting
 from s2dask.production.strip import strip_facts
 from s2dask.production.strip_release import radiometry_of
 from s2dask.release.name_form import parse_iso
+from s2dask.release.publish import link_file
 from s2dask.release.safe_l0_strip import LOCATION, L0Strip, datastrip_facts
 from s2dask.release.safe_l1ab_xml import datastrip_metadata
-from s2dask.release.safe_pieces import Counts, Piece
+from s2dask.release.safe_pieces import L1C_MASKS, Counts, Piece
 from s2dask.release.tile import Prepared, TileRelease, release_tile
 from s2dask.release.tile_store import TileStore
 
@@ -91,10 +92,37 @@ def describe_tile(stores: Sequence[str], source: str, aux: str | None) -> list[s
     return list(stores)
 
 
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The tasks that deliver a tile.
+
+    Attributes
+    ----------
+    last : Ref
+        Returns the paths of what was delivered.
+    what : TileRelease
+    folder : str
+        Of what is not delivered yet.
+    files : mapping of Piece to Ref
+        Of the JPEG 2000 files; what they return goes into the metadata.
+    """
+
+    last: Ref
+    what: TileRelease
+    folder: str
+    files: Mapping[Piece, Ref]
+
+
 def add_release(
-    graph: TaskGraph, what: TileRelease, work: Path, delivery: str, name: str, after: Sequence[Ref] = ()
-) -> Ref:
-    """Add the tasks that deliver a tile; the last returns the paths of what was delivered.
+    graph: TaskGraph,
+    what: TileRelease,
+    work: Path,
+    delivery: str,
+    name: str,
+    after: Sequence[Ref] = (),
+    l1c: Released | None = None,
+) -> Released:
+    """Add the tasks that deliver a tile.
 
     Parameters
     ----------
@@ -107,21 +135,42 @@ def add_release(
         Of the tile, in the names of the tasks: ``T28SCB``.
     after : sequence of Ref
         What the store waits for.
+    l1c : Released, optional
+        Of an L2A: its L1C, where that is delivered too; their masks are the same files.
     """
-    level, files = what.store.level, what.pieces
+    level, there = what.store.level, set(what.pieces)
     what = replace(what)  # without the store, which each task opens: it is described before
-    folder, label = str(work / f"release-{level}-{name}"), f"{level}-{name}"
-    counts = [
-        graph.add(f"FORMAT_IMG-{label}-{piece}", TileRelease.write_piece, what, piece, folder, after=tuple(after))
-        for piece in sorted(files, key=_cost, reverse=True)
-    ]
-    copied = graph.add(f"FORMAT_ZARR-{label}", TileRelease.write_zarr, what, folder, after=tuple(after))
-    return graph.add(f"FORMAT_METADATA-{label}", _deliver, what, delivery, folder, counts, after=(copied,))
+    folder, label, after = str(work / f"release-{level}-{name}"), f"{level}-{name}", tuple(after)
+    shared = [] if l1c is None else [piece for piece in l1c.files if piece in there and piece.kind in L1C_MASKS]
+    files = {
+        piece: graph.add(f"FORMAT_IMG-{label}-{piece}", TileRelease.write_piece, what, piece, folder, after=after)
+        for piece in sorted(there - set(shared), key=lambda piece: (-_cost(piece), str(piece)))
+    }
+    ready = [graph.add(f"FORMAT_ZARR-{label}", TileRelease.write_zarr, what, folder, after=after)]
+    counts = list(files.values())
+    if l1c is not None and shared:
+        told = [l1c.files[piece] for piece in shared]
+        counts += told
+        ready.append(
+            graph.add(f"FORMAT_LINK-{label}", _link, what, folder, l1c.what, l1c.folder, shared, after=(*after, *told))
+        )
+    last = graph.add(f"FORMAT_METADATA-{label}", _deliver, what, delivery, folder, counts, after=tuple(ready))
+    return Released(last, what, folder, files)
 
 
 def _cost(piece: Piece) -> int:
     """Return a measure of the time of a piece: images first, the finest of them first, lest one is waited for."""
     return (2 if piece.kind == "image" else 1) * (360 // piece.resolution) ** 2
+
+
+def _link(what: TileRelease, folder: str, other: TileRelease, its_folder: str, shared: Sequence[Piece]) -> None:
+    """Give files of another product a second name in this one."""
+    for piece in shared:
+        source = Path(its_folder) / f"{other.name}.SAFE" / piece.path(other.store.names)
+        target = Path(folder) / f"{what.name}.SAFE" / piece.path(what.store.names)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)  # of an attempt before
+        link_file(str(source), str(target))
 
 
 def _deliver(what: TileRelease, delivery: str, folder: str, counts: Sequence[Counts]) -> list[str]:

@@ -21,7 +21,7 @@ from s2dask.production.order import Order
 from s2dask.production.resampling import USUAL
 from s2dask.production.strip import strip_facts
 from s2dask.production.tile_list import grid_unit, tiles_wanted
-from s2dask.production.tile_release import add_release, describe_tile
+from s2dask.production.tile_release import Released, add_release, describe_tile
 from s2dask.production.unit_cost import priced
 from s2dask.production.unit_table import StripCut
 from s2dask.production.work import Context, Done, Made, Told, judge, keep_indicators
@@ -57,22 +57,24 @@ def run_tile(context: Context) -> Done:
 
 def _deliver(context: Context, told: Told, results: Mapping[str, dict[str, Any]], name: str) -> tuple[Made, ...]:
     """Write the delivery forms of the products that passed, file by file on the cluster."""
-    spec, order, graph, refs = context.unit.spec, context.order, TaskGraph(), []
+    spec, order, graph = context.unit.spec, context.order, TaskGraph()
     passed = {level: str(result["path"]) for level, result in results.items() if judge(told, result, order)}
     if not passed:
         return ()
     l1c = str(results["L1C"]["path"]) if "L1C" in results else spec.get("l1c")
     half = _staging(context, f"{name}{spec['suffix']}")
     ready = graph.add(f"FORMAT_METADATA_DS-{name}", describe_tile, list(passed.values()), spec["l0"], spec["aux"])
+    released: dict[str, Released] = {}
     for level, store in passed.items():
         masks = l1c if level == "L2A" else None
         what = TileRelease(store, masks, jp2_profile=order.jp2_profile, zarr_form=order.zarr_form, safe=order.tile_safe)
-        refs.append(add_release(graph, what, half, order.out, f"{name}{spec['suffix']}", (ready,)))
+        label, twin = f"{name}{spec['suffix']}", released.get("L1C")
+        released[level] = add_release(graph, what, half, order.out, label, (ready,), twin)
     outcomes = context.graph("release", graph)
     shutil.rmtree(half, ignore_errors=True)
     made: list[Made] = []
-    for level, ref in zip(passed, refs, strict=True):
-        paths = [str(path) for path in outcomes[ref.key].result]
+    for level, tasks in released.items():
+        paths = [str(path) for path in outcomes[tasks.last.key].result]
         told.products.extend(paths)
         made.extend(Made(PurePosixPath(p).name, level, p, name) for p in paths if p.endswith((".SAFE", ".zarr")))
     return tuple(made)

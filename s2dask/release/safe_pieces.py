@@ -24,6 +24,8 @@ SCENE_CLASSES: Final = "conditions/mask/l2a_classification/r{r}m/scl"
 Counts = tuple[int, int, int]
 """Pixels of a quality mask: with lost or degraded image data, with lost image or ancillary data, and all of them."""
 Kind = Literal["image", "DETFOO", "QUALIT", "CLASSI", "CLDPRB", "SNWPRB", "PVI"]
+L1C_MASKS: Final = ("DETFOO", "QUALIT", "CLASSI")
+"""Masks of L1C, which an L2A has too."""
 
 
 @dataclass(frozen=True, slots=True)
