@@ -24,7 +24,7 @@ from s2dask.production.chain import run
 from s2dask.production.footprint import tile_grid
 from s2dask.production.plan_measure import Made, samples_of
 from s2dask.production.strip import strip_facts
-from s2dask.production.tile_release import add_release, describe_tile
+from s2dask.production.tile_release import add_release
 from s2dask.release.tile import TileRelease
 from s2dask.simulate.comparison import Truth
 from s2dask.simulate.options import SimulationOptions
@@ -60,10 +60,9 @@ def _tile(history: str, root: Path, profiles: list[str]) -> None:
         for profile in profiles:
             graph, delivery = TaskGraph(), root / f"delivery-{profile}"
             delivery.mkdir()
-            told = graph.add(f"FORMAT_METADATA_DS-{plan.name}", describe_tile, [plan.l1c, plan.l2a], l0, aux)
             for store, masks in ((plan.l1c, None), (plan.l2a, plan.l1c)):
                 what = TileRelease(store, masks, jp2_profile=profile)  # type: ignore[arg-type]
-                add_release(graph, what, root, str(delivery), plan.name, (told,))
+                add_release(graph, what, root, str(delivery), plan.name)
             done = list(graph.run(client).values())
             shutil.rmtree(delivery)
             made = Made(made.bands, made.codec, made.tiles, profile)  # type: ignore[arg-type]
