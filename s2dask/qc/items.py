@@ -153,7 +153,11 @@ class Item:
             for root in self._around:
                 if found := self.stated(path, root):
                     return found
-        return [self.measured[name]] if name.startswith("negative.") and name in self.measured else []
+        # where the processing told it of some bands the others have none: no image is decoded for them
+        known = any(told.startswith("negative.") for told in (*self.record, *self._reported))
+        if known or not name.startswith("negative."):
+            return []
+        return [self.measured[name]] if name in self.measured else []
 
     @cached_property
     def statistics(self) -> tuple[Statistics, ...]:

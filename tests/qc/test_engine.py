@@ -108,6 +108,13 @@ def test_zarr_products_have_their_record(tmp_path: Path) -> None:
     assert "negative.B02" in surface.item.measured
 
 
+def test_what_the_processing_told_is_not_measured_again(tmp_path: Path) -> None:
+    told = {"negative.B02": 1.5, "negative.B03": 0.5}
+    (surface,) = check_product(make_l2a(tmp_path / "b.zarr", GRID, record=told))
+    assert dict(_by_name(surface.results)["NEGATIVE_BOA"].values) == {"B02": "1.5", "B03": "0.5"}
+    assert not {"measured", "statistics"} & set(vars(surface.item))  # no image was decoded
+
+
 def test_a_check_that_crashes_is_an_error_and_takes_nothing_with_it(
     l1c: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reference_data: Path
 ) -> None:
